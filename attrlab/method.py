@@ -1,0 +1,149 @@
+"""A method is a plain function; what it needs it names, as pytest hands out fixtures.
+
+    def my_method(model, inputs, *, target, baseline): ...  # scores, shaped like inputs
+
+The laboratory offers the keywords of `OFFERED`; a method receives those that it names. There is no base class to
+inherit, and nothing to register in order to evaluate one's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attrlab.claims import Claim
+from attrlab.errors import InvalidInput, MethodError, NotApplicable
+
+OFFERED: Mapping[str, str] = {
+    "target": "(batch,) int64, which output of each row is explained",
+    "baseline": "shaped like inputs, the value of what is absent",
+    "feature_mask": "shaped like inputs, int64: which player an entry belongs to, -1 for none",
+    "generator": "one torch.Generator for the call, on the device of the inputs",
+    "seeds": "(batch,) int64, one seed per row: with these a row's noise does not depend on its batch",
+    "truth": "(batch, players), the exact Shapley values; for controls only",
+}
+
+Attribute = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A feature-attribution method and what it says of itself.
+
+    Attributes:
+        name: the field's name for it, in snake_case.
+        attribute: `attribute(model, inputs, *, ...) -> scores shaped like inputs`, naming keywords of `OFFERED`.
+        claims: what it says of the axioms.
+        convention: the key of the exact truth it aims at ("shapley", "integrated_gradients", "removal"), or None.
+        modalities: what it applies to; empty means everything.
+        reference: the paper, with the equation.
+        cost: passes per row, in words, such as "1 forward + 1 backward".
+        budget: the keyword that buys accuracy ("n_steps"), for an approximate method; a suspected violation is repeated
+            with more of it, and one that shrinks in step is approximation error.
+        control: whether it is a control (random, constant, the truth) rather than a method.
+        needs: what beyond a model and a row it requires, such as "reference data".
+    """
+
+    name: str
+    attribute: Attribute
+    claims: tuple[Claim, ...] = ()
+    convention: str | None = None
+    modalities: frozenset[str] = frozenset()
+    reference: str = ""
+    cost: str = ""
+    budget: str | None = None
+    control: bool = False
+    needs: frozenset[str] = frozenset()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_parameters(self, **parameters: Any) -> Method:
+        """Return this method with keywords of its own set, such as `n_steps=500`.
+
+        Raises:
+            InvalidInput: if the method has no such keyword.
+        """
+        own = {name for name in _keywords(self.attribute) if name not in OFFERED}
+        for name in parameters:
+            if name not in own:
+                raise InvalidInput(f"{self.name} has no parameter {name!r}; its parameters are {', '.join(sorted(own)) or 'none'} (got {name!r})")
+        return replace(
+            self, attribute=functools.partial(self.attribute, **parameters), parameters={**self.parameters, **parameters}
+        )
+
+    def names(self, keyword: str) -> bool:
+        """Whether the method names `keyword` and so receives it."""
+        return keyword in _keywords(self.attribute)
+
+
+def explain(
+    method: Method,
+    model: nn.Module,
+    inputs: Tensor,  # (batch, *features)
+    **offers: Any,
+) -> Tensor:  # (batch, *features), detached
+    """Call a method with those of the `offers` that it names, and return its scores detached.
+
+    Nothing is normalised, clipped or cast: what the method returned is what is judged.
+
+    Raises:
+        NotApplicable: if the method says that it does not apply here.
+        MethodError: if it requires a keyword that is not offered, raises, or does not return a tensor.
+    """
+    try:
+        scores = method.attribute(model, inputs, **_named(method, offers))
+    except (NotApplicable, MethodError):
+        raise
+    except Exception as error:
+        raise MethodError(f"{method.name} raised {type(error).__name__}: {error}") from error
+    if not isinstance(scores, Tensor):
+        raise MethodError(f"{method.name} must return a tensor shaped like its inputs, {tuple(inputs.shape)} (got {type(scores).__name__})")
+    return scores.detach()
+
+
+def _named(method: Method, offers: Mapping[str, Any]) -> dict[str, Any]:
+    """The offers that the method names; everything, if it takes **keywords."""
+    parameters = inspect.signature(method.attribute).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return {name: offer for name, offer in offers.items() if name != "truth"}
+    for name, parameter in list(parameters.items())[2:]:
+        if parameter.default is parameter.empty and name not in offers:
+            raise MethodError(
+                f"{method.name} requires the keyword {name!r}, which is not offered here; give it a default, or name one of "
+                f"{', '.join(offers)} (got {method.name}{inspect.signature(method.attribute)})"
+            )
+    return {name: offer for name, offer in offers.items() if name in parameters}
+
+
+def _keywords(attribute: Attribute) -> tuple[str, ...]:
+    return tuple(inspect.signature(attribute).parameters)[2:]
+
+
+def players_of(
+    scores: Tensor,  # (batch, *features)
+    feature_mask: Tensor,  # (batch, *features) int64
+    players: int,
+) -> Tensor:  # (batch, players)
+    """A player's score is the sum over its entries; entries of no player (-1) are left out."""
+    flat, owner = scores.flatten(1), feature_mask.flatten(1)
+    summed = flat.new_zeros(flat.shape[0], players + 1)
+    return summed.scatter_add_(1, torch.where(owner < 0, players, owner), flat)[:, :players]
+
+
+def spread(
+    scores: Tensor,  # (batch, players)
+    feature_mask: Tensor,  # (batch, *features) int64
+) -> Tensor:  # (batch, *features)
+    """Spread each player's score evenly over its entries, so that sums stay what they were; entries of no player get 0."""
+    batch, players = scores.shape
+    owner = feature_mask.flatten(1)
+    column = torch.where(owner < 0, players, owner)
+    entries = scores.new_zeros(batch, players + 1).scatter_add_(1, column, torch.ones_like(owner, dtype=scores.dtype))
+    share = torch.cat([scores, scores.new_zeros(batch, 1)], 1) / entries.clamp(min=1)
+    share[:, players] = 0
+    return share.gather(1, column).view(feature_mask.shape)

@@ -1,0 +1,155 @@
+"""Results are records: what was measured, of what, against which bound, and what it cost. Reports are made from records only.
+
+Every field is a plain Python value, so that a record crosses process borders (pytest-xdist) and becomes JSON unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+Outcome = Literal["passed", "failed", "xfailed", "xpassed", "skipped", "error"]
+"""pytest's words. Of a claim: passed - not refuted; failed - refuted; xfailed - the violation claimed is there; xpassed - it
+is not; skipped - inconclusive or not applicable, with the reason; error - it could not be judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One judged statement about one method on one environment (or family of drawn networks).
+
+    Attributes:
+        evaluation: which evaluation judged it ("contract", "axioms", "instruments").
+        axiom: the axiom, or the rule of the contract.
+        claim: the claim that was tested, in words; "unclaimed" where nothing was claimed.
+        outcome: pytest's word; `summary` says what it means here.
+        measured: the worst value found, in the unit of `bound`; NaN where nothing could be measured.
+        bound: what it had to stay below.
+        cases: how many (network, input) pairs were judged.
+        counterexample: the smallest failing case as mathematics, empty where there is none.
+        reason: why, in one sentence.
+        seconds: what it cost.
+    """
+
+    method: str
+    evaluation: str
+    axiom: str
+    environment: str
+    claim: str
+    outcome: Outcome
+    summary: str = ""
+    measured: float = math.nan
+    bound: float = math.nan
+    cases: int = 0
+    counterexample: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One recorded number of one method on one environment, between its floor and its ceiling. Never asserted.
+
+    Attributes:
+        evaluation: the metric's name, as in `attrlab list evaluations`.
+        value: the mean over the rows on which it is defined; NaN where it is defined on none.
+        interval: a 95 % percentile-bootstrap interval of that mean over rows.
+        floor: the same number for the random control.
+        ceiling: the same number for the exact truth.
+        rows: on how many rows it is defined.
+        direction: which way is better.
+    """
+
+    method: str
+    environment: str
+    evaluation: str
+    value: float
+    interval: tuple[float, float]
+    floor: float
+    ceiling: float
+    rows: int
+    direction: Literal["higher", "lower"]
+    seed: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """All records of one run, with what they depend on."""
+
+    verdicts: tuple[Verdict, ...]
+    scores: tuple[Score, ...]
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """This run as JSON; NaN and infinities become null."""
+        return json.dumps(_finite(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Run:
+        """Read what `to_json` wrote; null becomes NaN in numeric fields."""
+        data = json.loads(text)
+        return Run(
+            verdicts=tuple(Verdict(**_numbers(row, ("measured", "bound"))) for row in data["verdicts"]),
+            scores=tuple(Score(**_numbers(row, ("value", "floor", "ceiling"))) for row in data["scores"]),
+            policy=data["policy"],
+            versions=data["versions"],
+            seconds=data["seconds"],
+        )
+
+
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    names = ("attrlab", "torch", "numpy", "captum", "torch-geometric", "hypothesis", "pytest")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def write_atomically(path: Path | str, text: str) -> None:
+    """Write `text` to a temporary name beside `path` and rename it, so that no partial file is ever left.
+
+    Raises:
+        OSError: if the folder does not exist or cannot be written to; nothing is left behind.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    filled = {key: (math.nan if key in names and item is None else item) for key, item in row.items()}
+    if "interval" in filled:
+        low, high = filled["interval"]
+        filled["interval"] = (math.nan if low is None else low, math.nan if high is None else high)
+    return filled
