@@ -1,0 +1,189 @@
+"""Where every coalition can be asked, values are exact, and nothing needs to be sampled.
+
+Only live players enter the table: a player whose absence changes nothing is a null player of the game, with value 0 exactly. Rows with
+equally many live players are computed together. Shapley values are sums of marginal contributions, so that a
+null player's is a sum of exact zeros, and no rounding decides where it ranks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attrlab.errors import NotApplicable
+from attrlab.games.evaluate import Progress, evaluate
+from attrlab.games.game import Game
+from attrlab.games.plan import AllSubsets, Without
+from attrlab.games.value import Value, worth
+
+LIMIT = 20
+"""Live players up to which a table is made: 2^20 forwards and 8 MiB of values per row."""
+
+BLOCK = 2**21
+"""Coalitions that are held at a time; tables of several rows are made together up to here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoalitionValues:
+    """The worth of every coalition of the live players of some rows.
+
+    Attributes:
+        rows: which rows of the game.
+        members: the live players of each; bit i of a code is the i-th of them.
+        values: `values[t, code]` is the worth of the coalition `code` of row `rows[t]`.
+    """
+
+    rows: Tensor  # (tables,) int64
+    members: Tensor  # (tables, width) int64
+    values: Tensor  # (tables, 2^width) float64
+
+
+def coalition_values(
+    game: Game,
+    *,
+    limit: int = LIMIT,
+    value: Value = "logit",
+    progress: Progress | None = None,
+) -> Iterator[CoalitionValues]:
+    """Ask a game for every coalition of its live players, rows of equally many live players together.
+
+    Args:
+        game: what is asked.
+        limit: the largest number of live players that is enumerated.
+        value: the worth of a coalition, as `value.worth` takes it.
+        progress: called as progress(coalitions done, coalitions in all).
+
+    Raises:
+        NotApplicable: if a row has more live players than `limit`; named before anything is evaluated.
+    """
+    counts = game.live.sum(1)
+    _require_few(counts, limit)
+    total, done = int((2.0**counts).sum()), 0
+    for width in sorted(set(counts.tolist())):
+        for rows in (counts == width).nonzero().squeeze(1).split(max(1, BLOCK >> width)):
+            yield _table(game, rows, width, value, _shifted(progress, done, total))
+            done += len(rows) << width
+
+
+def shapley(
+    game: Game,
+    *,
+    limit: int = LIMIT,
+    value: Value = "logit",
+    progress: Progress | None = None,
+) -> Tensor:  # (batch, players) float64
+    """The Shapley value of every player, exactly: phi_i = sum over S without i of |S|! (n-|S|-1)! / n! * (v(S + i) - v(S)).
+
+    Absent and dead players score 0.
+
+    Raises:
+        NotApplicable: if a row has more live players than `limit`.
+
+    Reference:
+        Shapley, "A value for n-person games", 1953.
+    """
+    scores = torch.zeros(game.present.shape, dtype=torch.float64, device=game.inputs.device)
+    for table in coalition_values(game, limit=limit, value=value, progress=progress):
+        scores[table.rows.unsqueeze(1), table.members] = shapley_of_table(table.values)
+    return scores
+
+
+def shapley_of_table(
+    values: Tensor,  # (..., 2^n)
+) -> Tensor:  # (..., n) float64
+    """Shapley values of full coalition tables, player by player: one difference and one product with the weights of sizes."""
+    values = values.double().contiguous()
+    players = values.shape[-1].bit_length() - 1
+    weight = _weights(players, values.device)
+    scores = [values.new_zeros(values.shape[:-1])] * players
+    for player in range(players):
+        pairs = _pairs(values, player)
+        scores[player] = (pairs[..., 1, :] - pairs[..., 0, :]).flatten(-2) @ weight
+    return torch.stack(scores, -1) if players else values.new_zeros(*values.shape[:-1], 0)
+
+
+def moebius(
+    values: Tensor,  # (..., 2^n)
+) -> Tensor:  # (..., 2^n) float64
+    """The Moebius transform, or Harsanyi dividends: m(S) = sum over T in S of (-1)^(|S|-|T|) v(T).
+
+    Reference:
+        Harsanyi, "A simplified bargaining model for the n-person cooperative game", 1963.
+    """
+    dividends = values.double().clone(memory_format=torch.contiguous_format)
+    for player in range(values.shape[-1].bit_length() - 1):
+        pairs = _pairs(dividends, player)
+        pairs[..., 1, :] -= pairs[..., 0, :]
+    return dividends
+
+
+def shapley_from_moebius(
+    dividends: Tensor,  # (..., 2^n)
+) -> Tensor:  # (..., n) float64
+    """Shapley values share each dividend equally among its members: phi_i = sum over S with i of m(S) / |S|."""
+    players = dividends.shape[-1].bit_length() - 1
+    shares = dividends.double().contiguous() / _sizes(players, dividends.device).clamp(min=1)
+    scores = [_pairs(shares, player)[..., 1, :].sum((-1, -2)) for player in range(players)]
+    return torch.stack(scores, -1) if players else shares.new_zeros(*shares.shape[:-1], 0)
+
+
+def removal(
+    game: Game,
+    *,
+    value: Value = "logit",
+    progress: Progress | None = None,
+) -> Tensor:  # (batch, players), in the game's dtype
+    """The effect of removing one player: v(N) - v(N without i). Absent and dead players score 0."""
+    rows, player = game.live.nonzero(as_tuple=True)
+    everyone = torch.arange(len(game), device=rows.device)
+    sample = torch.cat([everyone, rows])
+    jobs = Without(sample=sample, player=torch.cat([torch.full_like(everyone, -1), player]), players=game.players)
+    values = worth(evaluate(game, jobs, progress=progress).logits, game.target[sample], value=value)
+    scores = values.new_zeros(game.present.shape)
+    scores[rows, player] = values[: len(game)][rows] - values[len(game) :]
+    return scores
+
+
+def _table(game: Game, rows: Tensor, width: int, value: Value, progress: Progress | None) -> CoalitionValues:
+    members = game.live[rows].nonzero()[:, 1].view(len(rows), width)
+    jobs = AllSubsets(rows=rows, members=members, players=game.players, distinct=True)
+    values = worth(evaluate(game, jobs, progress=progress).logits, game.target[jobs.sample], value=value)
+    return CoalitionValues(rows=rows, members=members, values=values.double().view(len(rows), 1 << width))
+
+
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
+def _pairs(table: Tensor, player: int) -> Tensor:  # (..., 2^n) -> (..., 2^(n-player-1), 2, 2^player), a view
+    """Coalitions without the player and with it, side by side in the dimension before the last."""
+    return table.view(*table.shape[:-1], -1, 2, 1 << player)
+
+
+def _sizes(players: int, device: torch.device) -> Tensor:  # (2^players,) float64
+    """The size of every coalition, in the order of its code."""
+    sizes = torch.zeros(1, dtype=torch.float64, device=device)
+    for _ in range(players):
+        sizes = torch.cat([sizes, sizes + 1])
+    return sizes
+
+
+def _weights(players: int, device: torch.device) -> Tensor:  # (2^(players-1),) float64
+    """The weight s! (n-s-1)! / n! = 1 / (n C(n-1, s)) of every coalition of the other players, in the order of their code."""
+    if players == 0:
+        return torch.zeros(0, dtype=torch.float64, device=device)
+    by_size = torch.tensor([1 / (players * math.comb(players - 1, size)) for size in range(players)], dtype=torch.float64, device=device)
+    return by_size[_sizes(players - 1, device).long()]
+
+
+def _require_few(counts: Tensor, limit: int) -> None:
+    if len(counts) and int(counts.max()) > limit:
+        row = int(counts.argmax())
+        raise NotApplicable(
+            f"row {row} has {int(counts[row])} live players, and all coalitions are asked only up to {limit}: group entries into fewer "
+            f"players in feature_mask, or write limit={int(counts[row])} for 2^{int(counts[row])} forwards"
+        )

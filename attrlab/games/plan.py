@@ -1,0 +1,249 @@
+"""A plan is a list of jobs, (row, kept set), of which nothing as large as jobs x features ever exists.
+
+Each kind of job knows three things: which row each job asks about, a 64-bit key of its kept set, and how to make the kept set of
+a few jobs when their turn comes. Keys are Zobrist sums: every player of every row has a random 64-bit number, and a kept set's key is
+the sum over its members, modulo 2^64. Two different kept sets share a key with probability 2^-64; sums make prefix sets a cumulative
+sum, full tables a doubling, and a removal one subtraction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from attrlab.errors import InvalidInput
+
+
+class Jobs(Protocol):
+    """What the engine asks of a plan."""
+
+    @property
+    def sample(self) -> Tensor:
+        """The row of the game that each job asks about: (jobs,) int64."""
+
+    @property
+    def distinct(self) -> bool:
+        """Whether no two jobs of this plan can share an effective kept set, so that looking for repetitions is wasted."""
+
+    def __len__(self) -> int: ...
+
+    def keys(
+        self,
+        zobrist: Tensor,  # (batch, players) int64, 0 for players whose absence changes nothing
+    ) -> Tensor:  # (jobs,) int64
+        """The key of each job's kept set."""
+
+    def keep(
+        self,
+        selection: Tensor,  # (rows,) int64, in [0, jobs)
+    ) -> Tensor:  # (rows, players) bool
+        """The kept sets of some jobs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """Nested kept sets along a ranking: deletion keeps rank >= threshold, insertion keeps rank < threshold.
+
+    Jobs are row by row, threshold by threshold. Tied players share a rank, so that no threshold can cut through a tie.
+    """
+
+    rank: Tensor  # (batch, players) int64, 0 for the first
+    threshold: Tensor  # (batch, levels) int64
+    mode: Literal["deletion", "insertion"] = "deletion"
+    distinct: bool = field(default=False, init=False)
+
+    def __len__(self) -> int:
+        return self.threshold.numel()
+
+    @property
+    def sample(self) -> Tensor:
+        """Row by row, every threshold of the row."""
+        rows, levels = self.threshold.shape
+        return torch.arange(rows, device=self.threshold.device).repeat_interleave(levels)
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """Prefix sums along the ranking, read at the number of players below each threshold."""
+        ranks, order = self.rank.sort(dim=1, stable=True)
+        prefix = torch.cat([zobrist.new_zeros(len(zobrist), 1), zobrist.gather(1, order).cumsum(1)], 1)
+        below = prefix.gather(1, torch.searchsorted(ranks, self.threshold))
+        return (below if self.mode == "insertion" else prefix[:, -1:] - below).flatten()
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """Compare the row's ranks with the job's threshold."""
+        row = selection.div(max(self.threshold.shape[1], 1), rounding_mode="floor")
+        threshold = self.threshold.flatten()[selection].unsqueeze(1)
+        rank = self.rank[row]
+        return rank < threshold if self.mode == "insertion" else rank >= threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllSubsets:
+    """Every subset of some players of some rows, in binary order: bit i of the code is the i-th member; everyone else is kept.
+
+    `distinct` may be stated by whoever knows that every member's absence changes its row.
+    """
+
+    rows: Tensor  # (tables,) int64, rows of the game
+    members: Tensor  # (tables, width) int64, players
+    players: int
+    distinct: bool = False
+
+    def __len__(self) -> int:
+        return len(self.rows) << self.members.shape[1]
+
+    @property
+    def sample(self) -> Tensor:
+        """Each row 2^width times."""
+        return self.rows.repeat_interleave(1 << self.members.shape[1])
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """The table of sums doubles with each member."""
+        own = zobrist[self.rows]
+        numbers = own.gather(1, self.members)
+        table = (own.sum(1) - numbers.sum(1)).unsqueeze(1)
+        for member in range(self.members.shape[1]):
+            table = torch.cat([table, table + numbers[:, member : member + 1]], 1)
+        return table.flatten()
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """Read the bits of the codes."""
+        width = self.members.shape[1]
+        table, code = selection >> width, selection & ((1 << width) - 1)
+        return _decode(code, self.members[table], self.players)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subsets:
+    """Kept sets written as bits: bit i of a job's code keeps the i-th member of its row; everyone else is kept; -1 is no member."""
+
+    sample: Tensor  # (jobs,) int64
+    code: Tensor  # (jobs,) int64
+    members: Tensor  # (batch, width) int64, width <= 62
+    players: int
+    distinct: bool = field(default=False, init=False)
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """The row's full sum, less the numbers of the members whose bit is 0."""
+        key = zobrist.sum(1)[self.sample]
+        padded = torch.cat([zobrist, zobrist.new_zeros(len(zobrist), 1)], 1)
+        numbers = padded.gather(1, torch.where(self.members < 0, zobrist.shape[1], self.members))
+        for member in range(self.members.shape[1]):
+            key = key - numbers[self.sample, member] * (1 - (self.code >> member & 1))
+        return key
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """Read the bits of the codes."""
+        return _decode(self.code[selection], self.members[self.sample[selection]], self.players)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """Kept sets written out, for the few jobs that have no shorter form."""
+
+    sample: Tensor  # (jobs,) int64
+    mask: Tensor  # (jobs, players) bool, True is kept
+    distinct: bool = field(default=False, init=False)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """Sum the members' numbers, a bounded block of jobs at a time."""
+        block = max(1, 2**20 // max(1, self.mask.shape[1]))
+        starts = range(0, len(self), block)
+        parts = [torch.where(self.mask[i : i + block], zobrist[self.sample[i : i + block]], 0).sum(1) for i in starts]
+        return torch.cat(parts) if parts else self.sample
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """They are there already."""
+        return self.mask[selection]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Without:
+    """Everyone but one player is kept; -1 removes nobody."""
+
+    sample: Tensor  # (jobs,) int64
+    player: Tensor  # (jobs,) int64
+    players: int
+    distinct: bool = field(default=False, init=False)
+
+    def __len__(self) -> int:
+        return len(self.player)
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """The row's full sum, less one number."""
+        padded = torch.cat([zobrist, zobrist.new_zeros(len(zobrist), 1)], 1)
+        return zobrist.sum(1)[self.sample] - padded[self.sample, torch.where(self.player < 0, zobrist.shape[1], self.player)]
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """Compare every player with the one that is removed."""
+        return torch.arange(self.players, device=self.player.device) != self.player[selection].unsqueeze(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Plans one after the other, so that what they share is evaluated once."""
+
+    parts: tuple[Jobs, ...]
+    distinct: bool = field(default=False, init=False)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    @property
+    def sample(self) -> Tensor:
+        """The rows of all parts."""
+        return torch.cat([part.sample for part in self.parts])
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """The keys of all parts; a kept set has the same key in each."""
+        return torch.cat([part.keys(zobrist) for part in self.parts])
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """Ask each part for the jobs that are its own."""
+        pieces, places = [], []
+        for part, stop in zip(self.parts, self._stops(), strict=True):
+            start = stop - len(part)
+            own = ((selection >= start) & (selection < stop)).nonzero().squeeze(1)
+            if len(own):
+                pieces.append(part.keep(selection[own] - start))
+                places.append(own)
+        return torch.cat(pieces)[torch.cat(places).argsort()]
+
+    def split(
+        self,
+        table: Tensor,  # (jobs, ...)
+    ) -> tuple[Tensor, ...]:
+        """Cut a table of this plan's answers into those of its parts."""
+        return tuple(table[stop - len(part) : stop] for part, stop in zip(self.parts, self._stops(), strict=True))
+
+    def _stops(self) -> list[int]:
+        return list(accumulate(len(part) for part in self.parts))
+
+
+def concatenate(*jobs: Jobs) -> Joined:
+    """Join plans about one game into one, in order.
+
+    Raises:
+        InvalidInput: if there is none.
+    """
+    if not jobs:
+        raise InvalidInput("there is nothing to join: write concatenate(first, second, ...) (got no jobs)")
+    return Joined(parts=tuple(jobs))
+
+
+def _decode(code: Tensor, members: Tensor, players: int) -> Tensor:
+    """Kept sets of bit codes: (rows,) and (rows, width) -> (rows, players); who is no member is kept."""
+    bits = torch.arange(members.shape[1], device=code.device)
+    on = (code.unsqueeze(1) >> bits & 1).bool()
+    column = torch.where(members < 0, players, members)
+    keep = torch.ones(len(code), players + 1, dtype=torch.bool, device=code.device)
+    return keep.scatter_(1, column, on)[:, :players]

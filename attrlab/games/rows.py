@@ -1,0 +1,87 @@
+"""The inputs of a chunk are made from its kept sets at the moment they are needed, in the layout in which the network is fastest.
+
+`channels_last` is a matter of where entries lie, not of what they are: rows are stored with the channel innermost and shown to
+imputer and network through a permuted view, so nothing is converted per chunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attrlab.games.game import Game
+from attrlab.games.imputers import Imputer
+from attrlab.games.policy import Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows of a game as they lie in memory."""
+
+    inputs: Tensor  # (batch, *stored)
+    baseline: Tensor  # (batch, *stored)
+    owner: Tensor  # (batch or 1, entries) int64; `players` where there is none
+    identity: bool  # whether entry i belongs to player i, in every row
+    players: int
+    channels_last: bool
+    imputer: Imputer
+
+
+def lay_out(game: Game) -> Rows:
+    """Store the rows of `game` in the layout its policy asks for."""
+    last = is_channels_last(game.inputs, game.policy)
+    inputs, baseline, mask = (_stored(tensor, last) for tensor in (game.inputs, game.baseline, game.feature_mask))
+    owner = torch.where(mask < 0, game.players, mask).flatten(1)
+    if len(owner) and bool((owner == owner[:1]).all()):
+        owner = owner[:1].contiguous()
+    entries = torch.arange(owner.shape[1], device=owner.device)
+    return Rows(
+        inputs=inputs,
+        baseline=baseline,
+        owner=owner,
+        identity=len(owner) == 1 and owner.shape[1] == game.players and bool((owner[0] == entries).all()),
+        players=game.players,
+        channels_last=last,
+        imputer=game.imputer,
+    )
+
+
+def make(
+    rows: Rows,
+    keep: Tensor,  # (chunk, players) bool
+    sample: Tensor,  # (chunk,) int64
+) -> Tensor:  # (chunk, *features)
+    """The inputs of one chunk."""
+    kept = _entries(rows, keep, sample).view(len(sample), *rows.inputs.shape[1:])
+    inputs, baseline, kept = (_shown(tensor, rows.channels_last) for tensor in (rows.inputs[sample], rows.baseline[sample], kept))
+    return rows.imputer.impute(inputs, baseline, kept, sample)
+
+
+def is_channels_last(
+    inputs: Tensor,  # (batch, *features)
+    policy: Policy,
+) -> bool:
+    """Whether rows are stored with the channel innermost: as asked, or where several channels of float32 make it pay."""
+    if inputs.dim() != 4 or policy.memory_format == "contiguous":
+        return False
+    return policy.memory_format == "channels_last" or (inputs.shape[1] > 1 and inputs.dtype != torch.float64)
+
+
+def _entries(rows: Rows, keep: Tensor, sample: Tensor) -> Tensor:
+    """From players to the entries they own: (chunk, players) -> (chunk, entries)."""
+    if rows.identity:
+        return keep.contiguous()
+    padded = torch.cat([keep, torch.ones_like(sample, dtype=torch.bool).unsqueeze(1)], 1)
+    if len(rows.owner) == 1:
+        return padded.index_select(1, rows.owner[0])
+    return padded.gather(1, rows.owner[sample])
+
+
+def _stored(tensor: Tensor, channels_last: bool) -> Tensor:
+    return tensor.permute(0, 2, 3, 1).contiguous() if channels_last else tensor.contiguous()
+
+
+def _shown(tensor: Tensor, channels_last: bool) -> Tensor:
+    return tensor.permute(0, 3, 1, 2) if channels_last else tensor
