@@ -95,6 +95,11 @@ class Tally:
     failed: int
     inapplicable: int
 
+    @property
+    def judged(self) -> int:
+        """How many verdicts were counted."""
+        return self.passed + self.failed + self.inapplicable
+
 
 def status_of(verdict: Verdict) -> Status:
     """What one verdict says. A failure stays one whatever was claimed; "inconclusive" in the summary or reason parts a skip in two."""

@@ -143,6 +143,6 @@ def _part(cell: Cell, index: int) -> Text:
 
 def _contract(run: Run, method: str) -> Text:
     counts = contract_of(run, method)
-    if not counts.passed + counts.failed + counts.inapplicable:
+    if not counts.judged:
         return styled("–", "dim")
     return styled(f"{counts.passed}/{counts.failed}/{counts.inapplicable}", "bold red" if counts.failed else "green")

@@ -1,0 +1,182 @@
+"""One page holds a whole run: self-contained, the same bytes for the same records, readable without scripts and without colour.
+
+The page fetches nothing: style is inline, pictures are data, and its own content policy forbids the rest. Everything that
+came from outside, names above all, is escaped by the template and can neither become markup nor steer the text.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrlab.record import Run, Score, Verdict, write_atomically
+from attrlab.report.matrix import (
+    CONTROLS,
+    FAILURES,
+    LABELS,
+    MEANINGS,
+    axioms_of,
+    closing_line,
+    contract_of,
+    failures_of,
+    instruments_of,
+    matrix,
+    methods_of,
+    status_of,
+    word_of,
+)
+from attrlab.report.scoreboard import overview, place, position, scoreboards
+from attrlab.report.wording import counted, duration, hundredths, plain, precise, printable, short
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from attrlab.report.pictures import Picture
+
+_MARKS = {"holds": "✓", "violated": "≠", "refuted": "✕", "modest": "✕", "error": "!", "inconclusive": "?"}
+_OVERHANG = 0.2  # how far a bar reaches beyond floor and ceiling, as a part of the distance between them
+
+
+def write_page(run: Run, path: Path | str, *, pictures: Sequence[Picture] = ()) -> None:
+    """Write the page of a run to `path`, through a temporary name, so that there is a whole page or none.
+
+    Raises:
+        OSError: if the folder does not exist or cannot be written to.
+    """
+    write_atomically(path, render_page(run, pictures=pictures))
+
+
+def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
+    """The page of a run as HTML. What decides comes first: failures, then verdicts, scores and pictures."""
+    page: str = _template().render(
+        run=run,
+        closing=closing_line(run),
+        facts=_facts(run),
+        failures=failures_of(run),
+        matrix=_matrix(run),
+        legend=[(status, _MARKS.get(status, ""), LABELS[status], meaning) for status, meaning in MEANINGS.items()],
+        findings=_findings(run),
+        instruments=instruments_of(run),
+        overview=_overview(run),
+        boards=_boards(run),
+        gallery=_gallery(pictures),
+    )
+    return page
+
+
+def _template() -> Any:
+    import jinja2
+
+    engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    engine.filters.update(breakable=_breakable, precise=precise, short=short, hundredths=hundredths, word=word_of, counted=counted)
+    engine.globals.update(controls=CONTROLS, marks=_MARKS, labels=LABELS, failing=FAILURES)
+    return engine.from_string(resources.files("attrlab.report").joinpath("page.html").read_text(encoding="utf-8"))
+
+
+def _shown(value: object) -> object:
+    """What a template prints: plain strings lose what could steer the page; markup is ours already."""
+    return printable(value) if type(value) is str else value
+
+
+def _breakable(text: str) -> Markup:
+    """An identifier that may be broken after its underscores and hyphens."""
+    from markupsafe import Markup, escape
+
+    marked = str(escape(printable(text)))
+    return Markup(marked.replace("_", "_<wbr>").replace("-", "-<wbr>"))
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """What the results depend on: the policy, the versions, the time."""
+    policy = [(str(name), plain(value)) for name, value in run.policy.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    return [*policy, ("versions", versions or "not recorded"), ("took", duration(run.seconds))]
+
+
+def _matrix(run: Run) -> dict[str, Any]:
+    """Methods by axioms, only with methods that were judged at all."""
+    cells, axioms = matrix(run), axioms_of(run)
+    rows = [(name, contract_of(run, name), [cells[name, axiom] for axiom in axioms]) for name in methods_of(run)]
+    judged = [row for row in rows if row[1].judged or any(cell.parts for cell in row[2])]
+    return {"axioms": axioms, "rows": judged}
+
+
+def _findings(run: Run) -> list[tuple[str, list[Verdict]]]:
+    """Verdicts beside the failures of which there is something to read, by what they say."""
+    titles = {
+        "violated": "Violations that were claimed, with their witnesses",
+        "inconclusive": "Inconclusive",
+        "explored_violated": "Violations that nobody claimed",
+    }
+    found = {status: [v for v in run.verdicts if status_of(v) == status] for status in titles}
+    return [(titles[status], verdicts) for status, verdicts in found.items() if verdicts]
+
+
+def _overview(run: Run) -> dict[str, Any]:
+    """Methods by metrics: the median place, how many environments it is over, and how strongly to tint it."""
+    medians = overview(run)
+    metrics = list(dict.fromkeys(metric for _, metric in medians))
+    rows = [(name, [_tinted(*medians.get((name, metric), (math.nan, 0))) for metric in metrics]) for name in methods_of(run)]
+    return {"metrics": metrics, "rows": [(name, row) for name, row in rows if any(cell["count"] for cell in row)]}
+
+
+def _tinted(median: float, count: int) -> dict[str, Any]:
+    tint = 0.0 if math.isnan(median) else min(max(median, 0.0), 1.0)
+    return {"text": hundredths(median) if count else "–", "count": count, "tint": round(100 * tint)}
+
+
+def _boards(run: Run) -> list[dict[str, Any]]:
+    """One table per metric and seed: a bar per score, floor and ceiling per environment."""
+    boards = scoreboards(run)
+    several = len({board.seed for board in boards}) > 1
+    return [
+        {
+            "title": board.evaluation + (f", seed {board.seed}" if several else ""),
+            "direction": board.direction,
+            "environments": board.environments,
+            "ends": [[_end(board.ends(name)[side]) for name in board.environments] for side in (0, 1)],
+            "rows": [(m, [_bar(board.scores.get((m, name))) for name in board.environments]) for m in board.methods],
+        }
+        for board in boards
+    ]
+
+
+def _end(value: float | None) -> str:
+    return "varies" if value is None else short(value)
+
+
+def _bar(score: Score | None) -> dict[str, Any] | None:
+    """A score as text and as a bar in percent of its track; no bar where floor or ceiling say nothing."""
+    if score is None:
+        return None
+    low, high = sorted(score.interval)
+    title = f"{precise(score.value)}, interval {precise(low)} to {precise(high)}, floor {precise(score.floor)}, "
+    title += f"ceiling {precise(score.ceiling)}, {counted(score.rows, 'row')}"
+    where = position(score)
+    bar: dict[str, Any] = {"value": short(score.value), "interval": _interval(low, high), "title": title, "at": None}
+    if math.isnan(where):
+        return bar
+    ends = sorted(_track(place(score, end)) for end in (low, high)) if math.isfinite(low) and math.isfinite(high) else [_track(where)] * 2
+    return {**bar, "at": _track(where), "start": ends[0], "width": round(ends[1] - ends[0], 1), "below": where < 0}
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{short(low)} … {short(high)}" if math.isfinite(low) and math.isfinite(high) else "no interval"
+
+
+def _track(where: float) -> float:
+    """Percent of the track at which a place lies; what lies beyond its ends is drawn at the end."""
+    return round(100 * min(max((where + _OVERHANG) / (1 + 2 * _OVERHANG), 0.0), 1.0), 1)
+
+
+def _gallery(pictures: Sequence[Picture]) -> dict[str, list[tuple[str, str]]]:
+    """Environment -> (caption, data URI), in the order given."""
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for picture in pictures:
+        data = base64.b64encode(picture.png).decode("ascii")
+        rows.setdefault(picture.environment, []).append((picture.method, f"data:image/png;base64,{data}"))
+    return rows
