@@ -133,6 +133,14 @@ def linear(weight: Tensor | Sequence[Sequence[float]], bias: Sequence[float] | N
     return layer
 
 
+def relu_network(layers: Sequence[tuple[Tensor | Sequence[Sequence[float]], Sequence[float]]]) -> nn.Sequential:
+    """The dense network Linear, ReLU, Linear, ..., Linear of these (weight (outputs, inputs), bias (outputs,)); no ReLU after the last."""
+    modules: list[nn.Module] = []
+    for weight, bias in layers:
+        modules += [linear(weight, bias), nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
+
+
 def least_preactivation(
     model: nn.Module,
     inputs: Tensor,  # (batch, *features)

@@ -91,10 +91,16 @@ def _values(
 
 
 def shapley_from_table(values: np.ndarray) -> np.ndarray:  # (2^n,) -> (n,)
-    """φ_k = Σ_{S∌k} |S|! (n-|S|-1)! / n! (v(S∪k) - v(S)), the Shapley value (Shapley 1953)."""
+    """φ_k = Σ_{S∌k} |S|! (n-|S|-1)! / n! (v(S∪k) - v(S)), the Shapley value (Shapley 1953).
+
+    Summed as the mean over sizes of the mean over coalitions of that size, so that dyadic values stay exact for longest.
+    """
     n, codes, size = _bits(values)
-    weight = np.array([math.factorial(s) * math.factorial(n - s - 1) / math.factorial(n) for s in range(n)])
-    return np.array([weight[size[without]] @ (values[without | 1 << k] - values[without]) for k, without in _without_each(n, codes)])
+    scores = np.zeros(n)
+    for k, without in _without_each(n, codes):
+        by_size = np.bincount(size[without], weights=values[without | 1 << k] - values[without], minlength=n)
+        scores[k] = sum(total / math.comb(n - 1, s) for s, total in enumerate(by_size)) / n
+    return scores
 
 
 def shapley_by_orders(values: np.ndarray) -> np.ndarray:  # (2^n,) -> (n,)

@@ -33,7 +33,7 @@ def register(id: str, **fixed: Any) -> Callable[[Builder], Builder]:
 
     def decorator(builder: Builder) -> Builder:
         if id in _BUILDERS:
-            raise ValueError(f"environment {id!r} is registered already; raise its version or choose another name (got {builder.__qualname__})")
+            raise ValueError(f"{id!r} is registered already; raise its version or choose another name (got {builder.__qualname__})")
         _BUILDERS[id] = (builder, fixed)
         return builder
 
@@ -68,7 +68,7 @@ def make_environment(id: str, **knobs: Any) -> Environment:
     for name in knobs:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ValueError(f"{id} has no knob {name!r}{hint} Its knobs are {', '.join(sorted(known)) or 'none'} (got {name!r})")
     return builder(id=id, **{**fixed, **knobs})
 
