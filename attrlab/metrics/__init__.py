@@ -1,0 +1,8 @@
+"""Every number that an attribution is scored by, each once, by name."""
+
+from attrlab.metrics import agreement, localisation, perturbation
+from attrlab.metrics.metric import Metric
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*localisation.METRICS, *agreement.METRICS, *perturbation.METRICS)}
+
+__all__ = ["METRICS", "Metric"]
