@@ -22,13 +22,12 @@ from synthetic.environment import Batch, Environment, frozen
 from synthetic.images.accumulator import accumulator as build_accumulator
 from synthetic.images.accumulator import stages
 from synthetic.images.detector import detector
-from synthetic.images.drawing import Draw, draw_labels
+from synthetic.images.drawing import Draw, draw_labels, inclusive, require_room
 from synthetic.images.heads import head as build_head
 from synthetic.images.heads import outputs_of, require_head
 from synthetic.images.palette import make_palette
 from synthetic.images.specification import formula
 from synthetic.images.truth import Function, colour_truth
-from synthetic.oracles import LIMIT
 from synthetic.registry import register
 
 ADDITIVE = frozenset({"additive"})
@@ -96,13 +95,13 @@ def colour_count(
         size=size,
         targets=len(palette.targets),
         distractors=len(palette.distractors),
-        counts=_bounds("counts", counts),
-        distraction=_bounds("distraction", distraction),
+        counts=inclusive("counts", counts),
+        distraction=inclusive("distraction", distraction),
         head=head,
         modulus=modulus,
     )
     side = 1 if players == "pixels" else 3
-    _require_room(draw, side)
+    require_room(draw, players=(size // side) ** 2)
     knobs = {
         "head": head,
         "size": size,
@@ -144,7 +143,7 @@ def _environment(id: str, function: Function, draw: Draw, side: int, knobs: dict
         ),
         knobs=MappingProxyType(knobs),
         isolates=ISOLATES[function.head],
-        reference="Zhang et al. 2023. AttributionLab: Faithfulness of Feature Attribution Under Controllable Environments arXiv 2310.06514",
+        reference="Zhang et al. 2023, AttributionLab, arXiv 2310.06514",
     )
 
 
@@ -162,9 +161,8 @@ def _network(function: Function, size: int, *, irregular: bool, split: bool = Fa
 def _sample(function: Function, draw: Draw, side: int, n: int, generator: torch.Generator) -> Batch:
     if n < 1:
         raise ValueError(f"a batch has at least one row (got n={n})")
+    target = torch.randint(outputs_of(function.head, draw.targets), (n,), generator=generator)
     labels = draw_labels(draw, n, generator)
-    outputs = outputs_of(function.head, draw.targets)
-    target = torch.randint(outputs, (n,), generator=generator)
     colours = torch.from_numpy(function.palette.colours).double()
     inputs = colours[labels].movedim(3, 1).contiguous()
     owner = _owners(draw.size, side)
@@ -198,25 +196,3 @@ def _domain(head: str, size: int) -> str:
 def _require_choice(knob: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{knob} must be {' or '.join(map(repr, choices))} (got {value!r})")
-
-
-def _bounds(knob: str, value: Any) -> tuple[int, int]:
-    bounds = tuple(value) if isinstance(value, (tuple, list)) else ()
-    if len(bounds) != 2 or not all(isinstance(bound, int) for bound in bounds) or not 0 <= bounds[0] <= bounds[1]:
-        raise ValueError(f"{knob} is the least and the largest number of pixels, such as (1, 4) (got {value!r})")
-    return bounds
-
-
-def _require_room(draw: Draw, side: int) -> None:
-    """Refuse worlds whose images do not fit, or have more coloured players than are enumerated."""
-    if draw.most > draw.size**2:
-        raise ValueError(
-            f"up to {draw.most} coloured pixels do not fit into {draw.size}x{draw.size}; lower counts or distraction, or raise size "
-            f"(got counts={draw.counts}, distraction={draw.distraction}, size={draw.size})"
-        )
-    live = min(draw.most, (draw.size // side) ** 2)
-    if live > LIMIT:
-        raise ValueError(
-            f"the truth enumerates 2^n coalitions of n coloured players, at most {LIMIT} of them; lower counts or distraction so that all "
-            f"colours together have at most {LIMIT} pixels (got up to {live})"
-        )

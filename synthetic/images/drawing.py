@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from synthetic.oracles import LIMIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,37 @@ class Draw:
     def most(self) -> int:
         """The largest number of coloured pixels of an image."""
         return self.targets * self.counts[1] + self.distractors * self.distraction[1]
+
+
+def inclusive(knob: str, value: Any) -> tuple[int, int]:
+    """Return the bounds of a number of pixels.
+
+    Raises:
+        ValueError: if they are not two integers, 0 <= least <= largest.
+    """
+    bounds = tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(bounds) != 2 or not all(isinstance(bound, int) for bound in bounds) or not 0 <= bounds[0] <= bounds[1]:
+        raise ValueError(f"{knob} is the least and the largest number of pixels, such as (1, 4) (got {value!r})")
+    return bounds[0], bounds[1]
+
+
+def require_room(draw: Draw, *, players: int) -> None:
+    """Check that the images fit, and that their coloured players can be enumerated.
+
+    Raises:
+        ValueError: if they do not, or cannot.
+    """
+    if draw.most > draw.size**2:
+        raise ValueError(
+            f"up to {draw.most} coloured pixels do not fit into {draw.size}x{draw.size}; lower counts or distraction, or raise size "
+            f"(got counts={draw.counts}, distraction={draw.distraction}, size={draw.size})"
+        )
+    live = min(draw.most, players)
+    if live > LIMIT:
+        raise ValueError(
+            f"the truth enumerates 2^n coalitions of n coloured players, at most {LIMIT} of them; lower counts or distraction so that all "
+            f"colours together have at most {LIMIT} pixels (got up to {live})"
+        )
 
 
 def draw_labels(
