@@ -60,6 +60,7 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         matrix=_matrix(run),
         legend=[(status, _MARKS.get(status, ""), LABELS[status], meaning) for status, meaning in MEANINGS.items()],
         findings=_findings(run),
+        inapplicable=_inapplicable(run),
         instruments=instruments_of(run),
         overview=_overview(run),
         boards=_boards(run),
@@ -114,6 +115,23 @@ def _findings(run: Run) -> list[tuple[str, list[Verdict]]]:
     }
     found = {status: [v for v in run.verdicts if status_of(v) == status] for status in titles}
     return [(titles[status], verdicts) for status, verdicts in found.items() if verdicts]
+
+
+def _inapplicable(run: Run) -> list[dict[str, Any]]:
+    """What could not be asked, gathered by its reason, because one reason speaks for many verdicts."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in run.verdicts:
+        if status_of(verdict) == "inapplicable":
+            found.setdefault(verdict.reason or verdict.summary, []).append(verdict)
+    return [
+        {
+            "reason": reason,
+            "count": len(verdicts),
+            "methods": list(dict.fromkeys(v.method for v in verdicts)),
+            "axioms": list(dict.fromkeys(v.axiom for v in verdicts)),
+        }
+        for reason, verdicts in found.items()
+    ]
 
 
 def _overview(run: Run) -> dict[str, Any]:

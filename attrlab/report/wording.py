@@ -84,4 +84,3 @@ def _visible(character: str) -> str:
 def _exponent(text: str) -> str:
     mantissa, mark, power = text.partition("e")
     return f"{mantissa}e{int(power)}" if mark else text
-
