@@ -23,7 +23,7 @@ def main() -> None:
     print("support: ", f"{int(truth.support.sum())} pixels, the red and the green")
 
     pixel = int(truth.support[0].int().argmax())
-    print(f"\npixel {pixel} alone    one pixel    all pixels")
+    print(f"\n{'convention':<20} {f'pixel {pixel}':>9} {'all pixels':>13}")
     for convention, scores in truth.attributions.items():
         print(f"{convention:<20} {scores[0, pixel].item():>9.4f} {scores[0].sum().item():>13.4f}")
 
