@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,17 @@ from attrlab.record import Run, Verdict
 from attrlab.report.wording import counted, duration
 
 Status = Literal[
-    "error", "refuted", "modest", "inconclusive", "violated", "holds", "explored_violated", "explored", "inapplicable", "unclaimed"
+    "error",
+    "refuted",
+    "modest",
+    "inconclusive",
+    "violated",
+    "holds",
+    "explored_violated",
+    "explored_unsure",
+    "explored",
+    "inapplicable",
+    "unclaimed",
 ]
 """What a verdict says, from the worst to the least; `LABELS` has the words."""
 
@@ -28,6 +38,7 @@ LABELS: dict[Status, str] = {
     "violated": "violated as claimed",
     "holds": "holds",
     "explored_violated": "(violated)",
+    "explored_unsure": "(inconclusive)",
     "explored": "(not violated)",
     "inapplicable": "n/a",
     "unclaimed": "–",
@@ -105,11 +116,12 @@ def status_of(verdict: Verdict) -> Status:
     """What one verdict says. A failure stays one whatever was claimed; "inconclusive" in the summary or reason parts a skip in two."""
     if verdict.outcome in ("failed", "xpassed", "error"):
         return _BY_OUTCOME[verdict.outcome]
-    if verdict.outcome == "skipped" and "inconclusive" in f"{verdict.summary} {verdict.reason}".lower():
-        return "inconclusive"
-    if verdict.claim == "unclaimed" and verdict.evaluation != CONTRACT:
-        return _explored(verdict)
-    return _BY_OUTCOME.get(verdict.outcome, "inapplicable")
+    unsure = "inconclusive" in f"{verdict.summary} {verdict.reason}".lower()
+    if verdict.claim == "unclaimed" and verdict.evaluation == AXIOMS:
+        return _explored(verdict, unsure)
+    if verdict.outcome == "skipped":
+        return "inconclusive" if unsure else "inapplicable"
+    return _BY_OUTCOME[verdict.outcome]
 
 
 def methods_of(run: Run) -> tuple[str, ...]:
@@ -172,10 +184,16 @@ def word_of(verdict: Verdict) -> str:
     return "kept" if status == "holds" else "BROKEN"
 
 
+def reason_of(verdict: Verdict) -> str:
+    """The reason without the counterexample, which a report shows beside it."""
+    shown = verdict.counterexample.strip()
+    return verdict.reason.replace(shown, "").strip().rstrip(":") if shown else verdict.reason.strip()
+
+
 def closing_line(run: Run) -> str:
     """The whole run in one line; the counts of verdicts add up."""
     counts = Counter(status_of(verdict) for verdict in run.verdicts)
-    explored = counts["explored"] + counts["explored_violated"] + counts["unclaimed"]
+    explored = counts["explored"] + counts["explored_unsure"] + counts["explored_violated"]
     always = [
         f"{counts['holds']:,} not refuted",
         f"{counts['violated']:,} violated as claimed",
@@ -188,15 +206,10 @@ def closing_line(run: Run) -> str:
     return f"{counted(len(run.verdicts), 'verdict')}: {words}; {counted(len(run.scores), 'score')}; {duration(run.seconds)}"
 
 
-def blocks(names: Sequence[str], per_block: int) -> list[Sequence[str]]:
-    """Cut columns into blocks of at most `per_block`, as even as can be."""
-    count = math.ceil(len(names) / max(per_block, 1))
-    size = math.ceil(len(names) / count) if count else 1
-    return [names[start : start + size] for start in range(0, len(names), size)]
-
-
-def _explored(verdict: Verdict) -> Status:
-    """What exploring an unclaimed axiom found; nothing where nothing was measured."""
+def _explored(verdict: Verdict, unsure: bool) -> Status:
+    """What exploring an unclaimed axiom found; it did not apply where nothing was measured."""
     if verdict.outcome == "xfailed" or verdict.measured > verdict.bound:
         return "explored_violated"
-    return "explored" if verdict.outcome == "passed" or math.isfinite(verdict.measured) else "unclaimed"
+    if unsure:
+        return "explored_unsure"
+    return "explored" if verdict.outcome == "passed" or math.isfinite(verdict.measured) else "inapplicable"

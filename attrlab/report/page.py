@@ -26,6 +26,7 @@ from attrlab.report.matrix import (
     instruments_of,
     matrix,
     methods_of,
+    reason_of,
     status_of,
     word_of,
 )
@@ -73,7 +74,9 @@ def _template() -> Any:
     import jinja2
 
     engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
-    engine.filters.update(breakable=_breakable, precise=precise, short=short, hundredths=hundredths, word=word_of, counted=counted)
+    engine.filters.update(
+        breakable=_breakable, precise=precise, short=short, hundredths=hundredths, word=word_of, counted=counted, reason=reason_of
+    )
     engine.globals.update(controls=CONTROLS, marks=_MARKS, labels=LABELS, failing=FAILURES)
     return engine.from_string(resources.files("attrlab.report").joinpath("page.html").read_text(encoding="utf-8"))
 
@@ -113,8 +116,10 @@ def _findings(run: Run) -> list[tuple[str, list[Verdict]]]:
         "inconclusive": "Inconclusive",
         "explored_violated": "Violations that nobody claimed",
     }
-    found = {status: [v for v in run.verdicts if status_of(v) == status] for status in titles}
-    return [(titles[status], verdicts) for status, verdicts in found.items() if verdicts]
+    found = [(title, [v for v in run.verdicts if status_of(v) == status]) for status, title in titles.items()]
+    shrinking = [v for v in run.verdicts if status_of(v) == "holds" and v.summary == "approximation error"]
+    found.append(("Violations that shrink with more passes: errors of approximation, and so no refutations", shrinking))
+    return [(title, verdicts) for title, verdicts in found if verdicts]
 
 
 def _inapplicable(run: Run) -> list[dict[str, Any]]:

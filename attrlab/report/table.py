@@ -17,17 +17,17 @@ from attrlab.report.matrix import (
     Cell,
     Status,
     axioms_of,
-    blocks,
     closing_line,
     contract_of,
     failures_of,
     instruments_of,
     matrix,
     methods_of,
+    reason_of,
     word_of,
 )
 from attrlab.report.table_of_scores import print_overview, print_scores
-from attrlab.report.terminal import bare_table, folded, labelled, name_width, styled
+from attrlab.report.terminal import bare_table, blocks, folded, labelled, name_width, styled
 from attrlab.report.wording import counted, precise
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _print_verdicts(run: Run, console: Console) -> None:
         console.print(table)
         console.print()
     legend = "contract: rules kept / broken / not applicable; (n): networks and inputs judged; k/n: on k of n environments; "
-    console.print(styled(legend + "n/a: does not apply; –: not claimed; (violated), (not violated): not claimed, explored", "dim"))
+    console.print(styled(legend + "n/a: does not apply; –: not claimed; in brackets: not claimed, explored", "dim"))
     console.print()
 
 
@@ -116,7 +116,7 @@ def _print_failure(verdict: Verdict, console: Console) -> None:
     console.print(head.append_text(styled(word_of(verdict), "bold red")))
     measured = f"{precise(verdict.measured)}, bound {precise(verdict.bound)}"
     lines = [("claim", verdict.claim), ("measured", f"{measured} ({counted(verdict.cases, 'case')})" if verdict.cases else measured)]
-    lines += [("summary", verdict.summary), ("reason", verdict.reason)]
+    lines += [("summary", verdict.summary if verdict.summary.lower() != word_of(verdict).lower() else ""), ("reason", reason_of(verdict))]
     for label, content in lines:
         if content:
             console.print(Padding(styled(f"{label}: ", "dim").append_text(styled(content)), (0, 0, 0, 2)))

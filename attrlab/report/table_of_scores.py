@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrlab.record import Run
-from attrlab.report.matrix import blocks, methods_of
+from attrlab.report.matrix import methods_of
 from attrlab.report.scoreboard import Scoreboard, overview, position, scoreboards
-from attrlab.report.terminal import bare_table, folded, labelled, name_width, styled
+from attrlab.report.terminal import bare_table, blocks, folded, labelled, name_width, styled
 from attrlab.report.wording import hundredths, short
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,13 @@ def folded(name: str, width: int) -> str:
         else:
             lines.append(word)
     return "\n".join(lines)
+
+
+def blocks(names: Sequence[str], per_block: int) -> list[Sequence[str]]:
+    """Cut columns into blocks of at most `per_block`, as even as can be."""
+    count = math.ceil(len(names) / max(per_block, 1))
+    size = math.ceil(len(names) / count) if count else 1
+    return [names[start : start + size] for start in range(0, len(names), size)]
 
 
 def styled(content: str, style: str = "") -> Text:

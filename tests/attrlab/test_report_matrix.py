@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrlab.record import Run, Score, Verdict
-from attrlab.report.matrix import blocks, closing_line, failures_of, matrix, methods_of, status_of, tally
+from attrlab.report.matrix import closing_line, failures_of, matrix, methods_of, reason_of, status_of, tally
 from attrlab.report.scoreboard import overview, position, scoreboards
+from attrlab.report.terminal import blocks
 from attrlab.report.wording import hundredths, plain, precise, printable, short
 
 OUTCOMES = ("passed", "failed", "xfailed", "xpassed", "skipped", "error")
@@ -92,7 +93,11 @@ def test_a_conditional_claim_and_a_violation_claimed_elsewhere_stand_side_by_sid
         (verdict("skipped", reason="no orbit is stated"), "inapplicable"),
         (verdict("skipped", claim="unclaimed", measured=1.0, bound=0.5), "explored_violated"),
         (verdict("passed", claim="unclaimed", measured=0.0, bound=0.5), "explored"),
-        (verdict("skipped", claim="unclaimed"), "unclaimed"),
+        (verdict("skipped", claim="unclaimed"), "inapplicable"),
+        (verdict("passed", claim="unclaimed", measured=1.0, bound=0.5), "explored_violated"),
+        (verdict("passed", claim="unclaimed", measured=0.0, bound=0.5, summary="inconclusive"), "explored_unsure"),
+        (verdict("passed", claim="unclaimed", evaluation="contract"), "holds"),
+        (verdict("skipped", claim="unclaimed", evaluation="instruments"), "inapplicable"),
         (verdict("failed", claim="unclaimed"), "refuted"),
         (verdict("xpassed"), "modest"),
         (verdict("error"), "error"),
@@ -182,3 +187,8 @@ def test_printable_text_holds_nothing_that_steers_a_terminal(text):
 
 def test_a_policy_is_written_in_words():
     assert plain({"tf32": False, "environments": ["a", "b"], "limit": None}) == "tf32: no, environments: a, b, limit: none"
+
+
+def test_a_reason_that_quotes_the_counterexample_does_not_repeat_it():
+    quoted = verdict("failed", counterexample="f(x) = x1\n", reason="dummy is refuted (bound 1e-7):\nf(x) = x1")
+    assert reason_of(quoted) == "dummy is refuted (bound 1e-7)"
