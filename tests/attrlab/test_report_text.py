@@ -201,10 +201,13 @@ def test_what_is_not_a_number_is_undefined_and_draws_no_bar(page):
     assert not any('class="bar' in cell for cell in cells)
 
 
-def test_a_bar_places_its_value_between_the_ticks_of_floor_and_ceiling(page):
-    shown = re.search(r'<td title="0.75, .*?--v:([0-9.]+)%', page)
-    # The ticks stand at 14.3 % and 85.7 % of the track; 0.75 is halfway between the floor 0.5 and the ceiling 1.0.
-    assert float(shown.group(1)) == pytest.approx(50.0, abs=0.05)
+@pytest.mark.parametrize(
+    ("value", "percent"), [("0.5", 100 / 7), ("0.75", 50.0), ("0.875", 67.9), ("1", 600 / 7), ("12345", 100.0), ("-1e-9", 0.0)]
+)
+def test_a_bar_places_its_value_between_the_ticks_of_floor_and_ceiling(page, value, percent):
+    # Floor 0.5 and ceiling 1.0 are ticked at 1/7 and 6/7 of the track; what lies beyond is drawn at its ends.
+    shown = re.search(rf'<td title="{value}, .*?--v:([0-9.]+)%', page)
+    assert float(shown.group(1)) == pytest.approx(percent, abs=0.06)  # printed to one decimal
 
 
 def test_controls_are_labelled_and_last(page, table):
