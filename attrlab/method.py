@@ -8,6 +8,7 @@ inherit, and nothing to register in order to evaluate one's own.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attrlab.case import Case
 from attrlab.claims import Claim
 from attrlab.errors import InvalidInput, MethodError, NotApplicable
 
@@ -81,20 +83,35 @@ class Method:
         return keyword in _keywords(self.attribute)
 
 
-def explain(
-    method: Method,
-    model: nn.Module,
-    inputs: Tensor,  # (batch, *features)
-    **offers: Any,
-) -> Tensor:  # (batch, *features), detached
-    """Call a method with those of the `offers` that it names, and return its scores detached.
+def explain(method: Method, case: Case, *, model: nn.Module | None = None, seed: int = 0) -> Tensor:
+    """Ask a method for the scores of a case, shaped like `case.inputs`; offer it the keywords of `OFFERED` that it names.
 
-    Nothing is normalised, clipped or cast: what the method returned is what is judged.
+    Nothing is normalised, clipped or cast: what the method returned, detached, is what is judged. The method gets copies
+    of the network and of the rows, so that one which changes them harms no later question. Every call starts its
+    generator anew from `seed`, so equal calls have equal randomness. `model` replaces the case's own, for axioms that
+    compare two networks.
 
     Raises:
-        NotApplicable: if the method says that it does not apply here.
+        NotApplicable: if the method says that it does not apply here, or the case has no exact truth to offer.
         MethodError: if it requires a keyword that is not offered, raises, or does not return a tensor.
     """
+    network = copy.deepcopy(case.model if model is None else model)
+    try:
+        return call(method, network, case.inputs.clone(), case.offers(seed))
+    except NotApplicable as reason:
+        raise NotApplicable(f"{method.name} does not apply to {case.name}: {reason}") from reason
+    except MethodError as error:
+        raise MethodError(f"{error} (on {case.name})") from error
+
+
+def call(method: Method, model: nn.Module, inputs: Tensor, offers: Mapping[str, Any]) -> Tensor:
+    """Call a method on exactly these objects, with the offers that it names.
+
+    Raises:
+        NotApplicable, MethodError: as `explain`.
+    """
+    if offers.get("truth") is None and method.names("truth"):
+        raise NotApplicable("it is made from the exact truth, which is stated for named environments only")
     try:
         scores = method.attribute(model, inputs, **_named(method, offers))
     except (NotApplicable, MethodError):
@@ -106,15 +123,34 @@ def explain(
     return scores.detach()
 
 
+def player_scores(method: Method, case: Case, *, model: nn.Module | None = None, seed: int = 0) -> Tensor:
+    """Scores per player, (batch, players): what every axiom and metric reads.
+
+    Raises:
+        NotApplicable, MethodError: as `explain`.
+        MethodError: also if the scores are not shaped like the inputs, or not finite.
+    """
+    scores = explain(method, case, model=model, seed=seed)
+    if scores.shape != case.inputs.shape:
+        raise MethodError(
+            f"{method.name} returned scores of shape {tuple(scores.shape)} on {case.name}; "
+            f"they must be shaped like the inputs (got {tuple(scores.shape)}, expected {tuple(case.inputs.shape)})"
+        )
+    if not torch.isfinite(scores).all():
+        bad = int((~torch.isfinite(scores)).sum())
+        raise MethodError(f"{method.name} returned {bad} scores on {case.name} that are NaN or infinite (got {bad} of {scores.numel()})")
+    return players_of(scores, case.feature_mask, case.players)
+
+
 def _named(method: Method, offers: Mapping[str, Any]) -> dict[str, Any]:
-    """The offers that the method names; everything, if it takes **keywords."""
+    """The offers that the method names; all but the truth, if it takes **keywords."""
     parameters = inspect.signature(method.attribute).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return {name: offer for name, offer in offers.items() if name != "truth"}
     for name, parameter in list(parameters.items())[2:]:
         if parameter.default is parameter.empty and name not in offers:
             raise MethodError(
-                f"{method.name} requires the keyword {name!r}, which is not offered here; give it a default, or name one of "
+                f"{method.name} requires the keyword {name!r}, which the laboratory does not offer; give it a default, or name one of "
                 f"{', '.join(offers)} (got {method.name}{inspect.signature(method.attribute)})"
             )
     return {name: offer for name, offer in offers.items() if name in parameters}

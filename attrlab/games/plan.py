@@ -69,7 +69,7 @@ class Levels:
         """Prefix sums along the ranking, read at the number of players below each threshold."""
         ranks, order = self.rank.sort(dim=1, stable=True)
         prefix = torch.cat([zobrist.new_zeros(len(zobrist), 1), zobrist.gather(1, order).cumsum(1)], 1)
-        below = prefix.gather(1, torch.searchsorted(ranks, self.threshold))
+        below = prefix.gather(1, torch.searchsorted(ranks, self.threshold.contiguous()))
         return (below if self.mode == "insertion" else prefix[:, -1:] - below).flatten()
 
     def keep(self, selection: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ TRAITS = {
     "difference": ADDITIVE,
     "or": frozenset({"interacting", "saturating", "redundant"}),
     "and": frozenset({"interacting", "saturating", "redundant"}),
-    "modulo": frozenset({"interacting", "non_monotone"}),
+    "modulo": frozenset({"interacting", "non_monotone", "saw_toothed"}),
 }
 ISOLATES = {
     "count": "saturated detectors: the gradient is 0 everywhere, every complete convention gives each target pixel 1",

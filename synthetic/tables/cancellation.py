@@ -53,7 +53,7 @@ def cancellation(*, id: str, pairs: int = 2, reach: int = 3, weight: float = 2.0
     closing = least if closing is None else closing
     require(
         closing >= least,
-        message=f"closing must be at least weight (reach - 1/2) + 1/4 = {least:g}, or large |x| leak through the gate (got closing={closing})",
+        message=f"closing must be at least weight (reach - 1/2) + 1/4 = {least:g}, or large |x| leak through (got closing={closing})",
     )
     columns = 2 * pairs + 1
     return table_environment(

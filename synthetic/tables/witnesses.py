@@ -170,7 +170,7 @@ def _witness(
         layers=layers,
         specification=function,
         domain="x = " + ", ".join(f"({', '.join(f'{v:g}' for v in row)})" for row in rows) + "; the formula holds everywhere",
-        traits=traits,
+        traits=traits | {"witness"},
         draw=draw,
         lattice=lambda: stored.clone(),
         independent=independent or (False,) * columns,

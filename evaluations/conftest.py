@@ -1,0 +1,21 @@
+"""In a clone that was never installed the plugin is not an entry point; here it is registered all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from evaluations import plugin
+from evaluations.laboratory import Laboratory
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the plugin unless it came as an entry point; both name the same module."""
+    del parser
+    if not pluginmanager.is_registered(plugin):
+        pluginmanager.register(plugin, "attrlab")
+
+
+@pytest.fixture(scope="session")
+def laboratory(request: pytest.FixtureRequest) -> Laboratory:
+    """The laboratory of this run, with its stages prepared once."""
+    return plugin.laboratory_of(request.config)

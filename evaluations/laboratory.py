@@ -1,0 +1,102 @@
+"""The laboratory of one run: which methods and environments, on which device, from which seed; stages are prepared once."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from attrlab.axioms import find_axiom
+from attrlab.errors import InvalidInput
+from attrlab.games import Policy
+from attrlab.method import Method
+from attrlab.registry import find_method, method_names
+from attrlab.study import WITNESS, Stage, prepare
+from synthetic import environment_ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laboratory:
+    """What is evaluated, and how."""
+
+    methods: tuple[Method, ...]
+    environments: tuple[str, ...]
+    policy: Policy
+    rows: int
+    examples: int
+    seed: int
+    unclaimed: bool
+    json: Path | None
+    html: Path | None
+    _stages: dict[str, Stage] = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def from_options(options: Namespace) -> Laboratory:
+        """Read the --attrlab- options.
+
+        Raises:
+            AttrlabError: if a method, environment, axiom, device, number or path is not usable; the message says what to write.
+        """
+        torch.set_num_threads(1)  # two threads on networks of this size are 10 to 40 times slower than one
+        claims = tuple(find_axiom(name).name for name in options.attrlab_claim)
+        names = tuple(dict.fromkeys(options.attrlab_method)) or method_names()
+        laboratory = Laboratory(
+            methods=_distinct(tuple(find_method(name, claims=claims) for name in names)),
+            environments=tuple(dict.fromkeys(options.attrlab_environment)) or environment_ids(),
+            policy=Policy(device=options.attrlab_device),
+            rows=_at_least("--attrlab-rows", options.attrlab_rows, 2),
+            examples=_at_least("--attrlab-examples", options.attrlab_examples, 1),
+            seed=_at_least("--attrlab-seed", options.attrlab_seed, 0),
+            unclaimed=options.attrlab_unclaimed,
+            json=_writable("--attrlab-json", options.attrlab_json),
+            html=_writable("--attrlab-html", options.attrlab_html),
+        )
+        for id in options.attrlab_environment:
+            laboratory.stage(id)
+        return laboratory
+
+    def stage(self, id: str) -> Stage:
+        """The environment `id` with its rows; the same object every time."""
+        if id not in self._stages:
+            self._stages[id] = prepare(id, rows=self.rows, seed=self.seed, policy=self.policy)
+        return self._stages[id]
+
+    def scored(self) -> tuple[str, ...]:
+        """The environments that methods are compared on: all but the witnesses."""
+        return tuple(id for id in self.environments if WITNESS not in self.stage(id).environment.traits)
+
+    def header(self) -> str:
+        """One line that says what is evaluated."""
+        methods = ", ".join(method.name for method in self.methods)
+        return f"attrlab: {methods} on {len(self.environments)} environments, {self.policy.device}, seed {self.seed}"
+
+
+def _distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    """Methods with names that differ: two functions of one name, from two files, are numbered."""
+    seen: dict[str, int] = {}
+    named = []
+    for method in methods:
+        seen[method.name] = seen.get(method.name, 0) + 1
+        named.append(method if seen[method.name] == 1 else replace(method, name=f"{method.name}#{seen[method.name]}"))
+    return tuple(named)
+
+
+def _at_least(option: str, value: int, least: int) -> int:
+    if value < least:
+        raise InvalidInput(f"{option} is at least {least} (got {value})")
+    return value
+
+
+def _writable(option: str, path: str | None) -> Path | None:
+    """A report that cannot be written is refused before the run, not after it."""
+    if path is None:
+        return None
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise InvalidInput(f"{option} needs an existing folder; create {str(folder)!r} first (got {path!r})")
+    if not os.access(folder, os.W_OK) or Path(path).is_dir():
+        raise InvalidInput(f"{option} names a file that can be written (got {path!r})")
+    return Path(path)

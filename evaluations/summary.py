@@ -1,0 +1,83 @@
+"""The records of a run become one table, one page and one file; nothing else is consulted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from attrlab.errors import MethodError, NotApplicable
+from attrlab.method import explain
+from attrlab.record import Run, Score, Verdict, versions, write_atomically
+from attrlab.report.page import write_page
+from attrlab.report.pictures import Picture, environment_pictures
+from attrlab.report.table import tables_as_text
+from evaluations.laboratory import Laboratory
+from evaluations.plugin import IDENTITY, PROPERTY
+
+
+def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seconds: float) -> Run:
+    """All records of the reports; an evaluation that recorded nothing because it broke becomes a verdict that says so."""
+    verdicts, scores = [], []
+    for report in reports:
+        records = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+        verdicts += [Verdict(**_without_kind(record)) for record in records if record["kind"] == "verdict"]
+        scores += [_score(record) for record in records if record["kind"] == "score"]
+        if report.outcome == "failed" and not any(record["kind"] == "verdict" for record in records):
+            verdicts.append(_broken(report))
+    policy = laboratory.policy.describe() | {"seed": laboratory.seed, "rows": laboratory.rows, "examples": laboratory.examples}
+    return Run(verdicts=tuple(verdicts), scores=tuple(scores), policy=policy, versions=versions(), seconds=seconds)
+
+
+def write_reports(run: Run, laboratory: Laboratory, *, width: int) -> Iterator[str]:
+    """Write the file and the page that were asked for, and yield the lines to print."""
+    yield from tables_as_text(run, max(width, 80)).splitlines()
+    if laboratory.json is not None:
+        write_atomically(laboratory.json, run.to_json())
+        yield f"records: {laboratory.json}"
+    if laboratory.html is not None:
+        write_page(run, laboratory.html, pictures=pictures(laboratory))
+        yield f"page: {laboratory.html}"
+
+
+def pictures(laboratory: Laboratory) -> list[Picture]:
+    """One row of every environment that methods are compared on, with its truth and what each method says of it; methods that do not apply are left out."""
+    found: list[Picture] = []
+    for id in laboratory.scored():
+        stage = laboratory.stage(id)
+        scores = {}
+        for method in laboratory.methods:
+            try:
+                scores[method.name] = explain(method, stage.case, seed=laboratory.seed)
+            except (MethodError, NotApplicable):
+                continue
+        readable = {name: value for name, value in scores.items() if value.shape == stage.case.inputs.shape}
+        found += environment_pictures(stage.environment, stage.batch, readable)
+    return found
+
+
+def _broken(report: pytest.TestReport) -> Verdict:
+    """A verdict for an evaluation that ended before it could record one."""
+    identity = next((json.loads(str(value)) for name, value in report.user_properties if name == IDENTITY), {})
+    last = str(report.longrepr).strip().splitlines()[-1:]
+    return Verdict(
+        method=identity.get("method", report.nodeid),
+        evaluation="axioms" if "axiom" in report.nodeid else "contract",
+        axiom=identity.get("axiom", ""),
+        environment=identity.get("environment", ""),
+        claim=identity.get("claim", ""),
+        outcome="error",
+        summary="could not be judged",
+        reason="; ".join(last),
+    )
+
+
+def _without_kind(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "kind"}
+
+
+def _score(record: dict[str, Any]) -> Score:
+    low, high = record["interval"]
+    return Score(**{**_without_kind(record), "interval": (low, high)})

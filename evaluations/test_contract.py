@@ -1,0 +1,28 @@
+"""Every method, whatever it claims, behaves: shape, type, finiteness, no side effects, rows of their own, reproducible."""
+
+from __future__ import annotations
+
+import pytest
+
+from attrlab.contract import RULES
+from evaluations import cells, judging
+from evaluations.laboratory import Laboratory
+from evaluations.plugin import laboratory_of
+
+BY_NAME = {rule.name: rule for rule in RULES}
+
+pytestmark = pytest.mark.attrlab
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per method, environment and rule."""
+    cells.parametrize(metafunc, cells.everywhere(laboratory_of(metafunc.config), BY_NAME))
+
+
+def test_rule_of_the_contract_is_kept(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:
+    """A rule of the contract, on one environment."""
+    __tracebackhide__ = True
+    with judging.verdict(request.node.user_properties, cell, evaluation="contract", claim="every method owes this") as draft:
+        case = laboratory.stage(cell.environment).case
+        draft.measured, draft.bound = BY_NAME[cell.subject].check(cell.method, case)
+        draft.cases, draft.summary = len(case), "kept"

@@ -1,0 +1,131 @@
+"""Occlusion and Shapley values, as methods: scores shaped like inputs, of every row on its own."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import attrlab.methods.coalitions
+from attrlab.errors import InvalidInput, NotApplicable
+from attrlab.method import players_of
+from attrlab.methods.coalitions import occlusion, shapley
+from tests import reference
+from tests.attrlab.ragged_games import CLOSE, ragged
+
+BOTH = pytest.mark.parametrize("method", [occlusion, shapley], ids=lambda method: method.__name__)
+
+
+def asked(game, rows=slice(None)):
+    return {"target": game.target[rows], "baseline": game.baseline[rows], "feature_mask": game.feature_mask[rows]}
+
+
+def worth_of(game, row):
+    def worth(kept):
+        logits = reference.logits_of(game.model, game.inputs[row], game.baseline[row], game.feature_mask[row], kept)
+        return float(logits[game.target[row]])
+
+    return worth
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15, deadline=None)
+def test_scores_summed_per_player_are_those_of_the_slow_twins(seed):
+    game = ragged(seed, players=4)
+    found = {method: players_of(method(game.model, game.inputs, **asked(game)), game.feature_mask, 4) for method in (occlusion, shapley)}
+    everyone = frozenset(range(4))
+    for row in range(len(game)):
+        worth = worth_of(game, row)
+        value = reference.shapley(worth, range(4))
+        for player in range(4):
+            assert float(found[shapley][row, player]) == pytest.approx(value[player], abs=CLOSE)
+            assert float(found[occlusion][row, player]) == pytest.approx(worth(everyone) - worth(everyone - {player}), abs=CLOSE)
+
+
+@BOTH
+def test_a_players_entries_share_its_score_equally(method):
+    game = ragged(3)
+    scores = method(game.model, game.inputs, **asked(game))
+    for row in range(len(game)):
+        for player in range(-1, game.players):
+            own = scores[row][game.feature_mask[row] == player]
+            assert len(own.unique()) <= 1
+            assert player >= 0 or not own.any()
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15, deadline=None)
+def test_shapley_values_sum_to_the_difference_of_outputs(seed):
+    game = ragged(seed)
+    difference = (game.model(game.inputs) - game.model(game.baseline)).gather(1, game.target[:, None])[:, 0]
+    torch.testing.assert_close(shapley(game.model, game.inputs, **asked(game)).flatten(1).sum(1), difference, atol=CLOSE, rtol=0)
+
+
+@BOTH
+def test_a_rows_scores_do_not_depend_on_its_batch(method):
+    game = ragged(5, rows=5)
+    together = method(game.model, game.inputs, **asked(game))
+    alone = torch.cat([method(game.model, game.inputs[r : r + 1], **asked(game, slice(r, r + 1))) for r in range(5)])
+    torch.testing.assert_close(together, alone, atol=CLOSE, rtol=0)
+
+
+@BOTH
+def test_scores_come_in_the_type_of_the_inputs(method):
+    game = ragged(5)
+    inputs, baseline = game.inputs.float(), game.baseline.float()
+    model = ragged(5).model.float()
+    scores = method(model, inputs, target=game.target, baseline=baseline, feature_mask=game.feature_mask)
+    assert scores.dtype == torch.float32
+    double = method(ragged(5).model, game.inputs, **asked(game))
+    torch.testing.assert_close(scores.double(), double, atol=1e-5, rtol=0)  # float32 rounding, 1e-7, of about 100 terms
+
+
+@BOTH
+def test_inputs_that_require_a_gradient_are_explained_without_one(method):
+    game = ragged(5)
+    scores = method(game.model, game.inputs.clone().requires_grad_(), **asked(game))
+    assert not scores.requires_grad
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_occlusion_misses_redundant_causes_which_shapley_shares(n):
+    inputs = torch.ones(1, n, dtype=torch.float64)
+    asked_of = {"target": torch.tensor([0]), "baseline": torch.zeros_like(inputs), "feature_mask": torch.arange(n).unsqueeze(0)}
+
+    def either(x):
+        return x.amax(1, keepdim=True)
+
+    assert (occlusion(either, inputs, **asked_of) == 0).all()  # 1 - 1
+    torch.testing.assert_close(shapley(either, inputs, **asked_of), torch.full_like(inputs, 1 / n), atol=CLOSE, rtol=0)
+
+
+def test_the_limit_is_a_parameter():
+    game = ragged(5)
+    with pytest.raises(NotApplicable, match="asked only up to 1"):
+        shapley(game.model, game.inputs, limit=1, **asked(game))
+
+
+@BOTH
+def test_a_model_on_another_type_is_told_what_to_write(method):
+    game = ragged(5)
+    with pytest.raises(InvalidInput, match=r"'1.weight' is torch.float64 on cpu; write copy.deepcopy\(model\).to\('cpu', torch.float32\)"):
+        method(game.model, game.inputs.float(), target=game.target, baseline=game.baseline.float(), feature_mask=game.feature_mask)
+
+
+def test_the_examples_in_the_documentation_run():
+    found = doctest.testmod(attrlab.methods.coalitions)
+    assert found.attempted >= 4
+    assert found.failed == 0
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
+@BOTH
+def test_a_cuda_device_gives_the_scores_of_the_cpu(method):
+    game = ragged(5)
+    here = method(game.model, game.inputs, **asked(game))
+    there = method(game.model.cuda(), game.inputs.cuda(), **{name: value.cuda() for name, value in asked(game).items()})
+    torch.testing.assert_close(there.cpu(), here, atol=CLOSE, rtol=0)
