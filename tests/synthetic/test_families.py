@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from synthetic.gadgets import least_preactivation
 from synthetic.oracles import path_integral
 from synthetic.rewritings import REWRITINGS
 
-SEARCH = settings(max_examples=40)
+SEARCH = settings(max_examples=30, deadline=None)  # machines differ in speed, and speed is not the claim
 ROUNDING = 1e-9  # weights are small integers and halves, depth at most 3: values below 10^5 in float64
 weights = st.integers(-2, 2)
 
@@ -30,7 +31,7 @@ def networks(draw, *, least_inputs=1, hidden=(1, 2)):
     widths = [inputs, *(draw(st.integers(1, 3), label="width") for _ in range(draw(st.sampled_from(hidden), label="hidden layers"))), 1]
     return [
         (draw(rows(out, into), label="weight"), draw(st.lists(weights, min_size=out, max_size=out), label="bias"))
-        for into, out in zip(widths, widths[1:], strict=False)
+        for into, out in itertools.pairwise(widths)
     ]
 
 
@@ -43,7 +44,7 @@ def threshold_terms(draw, *, inputs=2):
     return affine(), draw(st.integers(0, 2), label="c"), others
 
 
-def points(columns, n=2000, seed=0):
+def points(columns, n=500, seed=0):
     return 3 * torch.randn(n, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -94,7 +95,7 @@ def assert_independence_is_true(drawn, columns):
     inputs, others = points(columns), points(columns, seed=1)
     free = torch.tensor(drawn.independent)
     assert len(drawn.independent) == len(drawn.orbit) == columns
-    assert_same(drawn.model, lambda x: drawn.model(torch.where(free, others, x)), inputs)
+    torch.testing.assert_close(drawn.model(torch.where(free, others, inputs)), drawn.model(inputs), atol=ROUNDING, rtol=0)
 
 
 def assert_symmetry_is_true(drawn, columns):
@@ -104,7 +105,7 @@ def assert_symmetry_is_true(drawn, columns):
         assert len(members) > 1
         swapped = inputs.clone()
         swapped[:, members] = inputs[:, members[1:] + members[:1]]
-        assert_same(drawn.model, lambda x, swapped=swapped: drawn.model(swapped), inputs)
+        torch.testing.assert_close(drawn.model(swapped), drawn.model(inputs), atol=ROUNDING, rtol=0)
 
 
 @given(layers=networks())
@@ -178,7 +179,7 @@ def evaluated(formula, inputs):
     """Read a formula as Python: a number before a name or a call is a coefficient."""
     expression = re.sub(r"(\d) (?=[a-z])", r"\1*", formula.removeprefix("f(x) = "))
     names = {f"x{i + 1}": column for i, column in enumerate(inputs.T)}
-    return eval(expression, {"relu": lambda z: torch.as_tensor(z).clamp(min=0), **names}) + torch.zeros(len(inputs))
+    return eval(expression, {"relu": lambda z: torch.as_tensor(z).clamp(min=0), **names}) + inputs.new_zeros(len(inputs))
 
 
 @given(layers=networks(hidden=(0, 1, 2)))

@@ -24,7 +24,7 @@ def games(draw, most: int = 4):
 
 
 @given(values=games())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_three_derivations_of_the_shapley_value_agree(values):
     expected = oracles.shapley_by_orders(values)
     np.testing.assert_allclose(oracles.shapley_from_table(values), expected, atol=ROUNDING)
@@ -32,13 +32,13 @@ def test_three_derivations_of_the_shapley_value_agree(values):
 
 
 @given(values=games(most=6))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_shapley_value_is_complete(values):
     assert oracles.shapley_from_table(values).sum() == pytest.approx(values[-1] - values[0], abs=ROUNDING)
 
 
 @given(values=games())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_dividends_are_the_alternating_sums_and_add_up_to_the_game(values):
     dividends, codes = oracles.moebius(values), range(len(values))
     for code in codes:
@@ -59,7 +59,7 @@ def test_shapley_of_a_unanimity_game_is_one_over_its_size(members):
 
 
 @given(values=games())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_player_is_null_exactly_when_every_dividend_it_takes_part_in_vanishes(values):
     dividends = oracles.moebius(values)
     n = len(values).bit_length() - 1
@@ -132,7 +132,7 @@ def test_the_walk_from_kink_to_kink_is_the_limit_of_quadrature(widths, seed):
 
 
 @given(seed=st.integers(0, 10_000), x=st.lists(st.integers(-4, 4), min_size=3, max_size=3))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_the_path_integral_is_complete(seed, x):
     layers = network((3, 4, 3, 1), seed)
     value = relu_network([(torch.from_numpy(w), b.tolist()) for w, b in layers])
