@@ -1,13 +1,12 @@
-"""Slow, obvious twins of games, coalition methods and metrics, written from their definitions: one row, one coalition, one pair at a time."""
+"""Slow, obvious twins of games, coalition methods and metrics, from their definitions: one row, one coalition, one pair at a time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
-import torch
 from torch import Tensor
 
 Kept = frozenset[int]
@@ -60,7 +59,7 @@ def curve(worth: Worth, scores: dict[int, float], *, order: str = "morf", mode: 
 
 def area(points: Sequence[tuple[Fraction, float]]) -> float:
     """Trapezoid by trapezoid."""
-    return sum(float(b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in zip(points, points[1:], strict=False))
+    return sum(float(b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
 
 
 def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:

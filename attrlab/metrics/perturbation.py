@@ -35,7 +35,8 @@ def perturbation_area(
         steps: as in `curve`; None takes one point per tie block.
 
     Returns:
-        NaN where scores are not finite, a row has no player or, normalised, v(N) - v(empty) is within rounding of 0.
+        NaN where scores are not finite, a row has no player or, normalised, v(N) - v(empty) is within rounding of 0 on the scale of
+        the curve.
     """
     found = curve(game, scores, mode=mode, steps=steps)
     raw = area(found)
@@ -44,7 +45,7 @@ def perturbation_area(
     ends = found.value[:, [0, -1]].double()
     nothing = ends[:, 1] if mode == "deletion" else ends[:, 0]
     difference = (ends[:, 1] - ends[:, 0]).abs()
-    defined = difference > rounding_of(found.value[:, [0, -1]].nan_to_num()).squeeze(1)
+    defined = difference > rounding_of(found.value.nan_to_num()).squeeze(1)
     return ((raw - nothing) / difference).where(defined, torch.nan)
 
 

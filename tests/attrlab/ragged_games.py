@@ -18,9 +18,9 @@ def network(features: int, *, outputs: int = 3, seed: int = 0) -> nn.Module:
     return net
 
 
-def ragged(seed: int, *, rows: int = 3, shape: tuple[int, ...] = (2, 4), players: int = 5, model: nn.Module | None = None, **options) -> Game:
+def ragged(seed: int, *, rows: int = 3, players: int = 5, model: nn.Module | None = None, **options) -> Game:
     """Rows with few distinct values (so that some equal their baseline) and a different cut into players in each."""
-    generator = torch.Generator().manual_seed(seed)
+    generator, shape = torch.Generator().manual_seed(seed), (2, 4)
     inputs = torch.randint(-1, 3, (rows, *shape), generator=generator).double()
     mask = torch.randint(-1, players, (rows, *shape), generator=generator)
     baseline = torch.where(mask < 0, inputs, torch.randint(0, 2, (rows, *shape), generator=generator).double())

@@ -210,7 +210,7 @@ def test_dead_players_cost_no_forward():
         ({"ranking": "abs"}, "ranking is 'signed' or 'absolute'"),
         ({"steps": 0}, "steps is a positive number"),
         ({"value": "log"}, "value is 'logit', 'probability' or a function"),
-        ({"value": lambda logits, target: logits}, "a value function returns one number per job"),
+        ({"value": lambda logits, _: logits}, "a value function returns one number per job"),
     ],
     ids=["order", "mode", "ranking", "steps", "value", "value function"],
 )

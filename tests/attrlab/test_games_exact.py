@@ -146,14 +146,14 @@ def test_probability_and_functions_of_the_logits_can_be_the_worth():
     whole = torch.softmax(game.model(game.inputs), 1).gather(1, game.target[:, None])[:, 0]
     none = torch.softmax(game.model(game.baseline), 1).gather(1, game.target[:, None])[:, 0]
     torch.testing.assert_close(shapley(game, value="probability").sum(1), whole - none, atol=CLOSE, rtol=0)
-    largest = shapley(game, value=lambda logits, target: logits.amax(1)).sum(1)
+    largest = shapley(game, value=lambda logits, _: logits.amax(1)).sum(1)
     torch.testing.assert_close(largest, game.model(game.inputs).amax(1) - game.model(game.baseline).amax(1), atol=CLOSE, rtol=0)
 
 
 def test_too_many_players_are_refused_before_anything_is_computed():
     calls = []
     game = table_game(lambda x: calls.append(1) or x.sum(1), 22)
-    with pytest.raises(NotApplicable, match=r"row 0 has 22 live players, and all coalitions are asked only up to 20: .* limit=22 for 2\^22 forwards"):
+    with pytest.raises(NotApplicable, match=r"row 0 has 22 live players, .* asked only up to 20: .* limit=22 for 2\^22 forwards"):
         shapley(game)
     assert not calls
 
