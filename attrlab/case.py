@@ -50,10 +50,22 @@ class Case:
         return self.inputs.shape[0]
 
     def rows(self, index: Tensor) -> Case:
-        """This case with the rows named by `index`, (rows,) int64, in that order; seeds travel with their rows."""
-        parts = ("inputs", "target", "baseline", "feature_mask", "independent", "orbit", "truth")
-        found = {name: getattr(self, name) for name in parts}
-        return replace(self, **{name: None if part is None else part[index] for name, part in found.items()}, seeds=self._seeds()[index])
+        """Return this case with the rows named by `index`, (rows,) int64, in that order; seeds travel with their rows."""
+
+        def chosen(known: Tensor | None) -> Tensor | None:
+            return None if known is None else known[index]
+
+        return replace(
+            self,
+            inputs=self.inputs[index],
+            target=self.target[index],
+            baseline=self.baseline[index],
+            feature_mask=self.feature_mask[index],
+            independent=chosen(self.independent),
+            orbit=chosen(self.orbit),
+            truth=chosen(self.truth),
+            seeds=self._seeds()[index],
+        )
 
     def offers(self, seed: int) -> dict[str, Any]:
         """The keywords offered to a method; tensors are clones, so that a method that writes into them harms nobody else."""

@@ -43,7 +43,9 @@ def scores_are_shaped_like_inputs(method: Method, case: Case) -> tuple[float, fl
     """Scores have the shape of the inputs."""
     scores = explain(method, case)
     if scores.shape != case.inputs.shape:
-        raise _fail(method, case, "the shape of the scores", tuple(scores.shape), tuple(case.inputs.shape), "Return one score per entry of inputs")
+        raise _fail(
+            method, case, "the shape of the scores", tuple(scores.shape), tuple(case.inputs.shape), "Return one score per entry of inputs"
+        )
     return 0.0, 0.0
 
 
@@ -53,7 +55,12 @@ def scores_keep_dtype_and_device(method: Method, case: Case) -> tuple[float, flo
     found, wanted = (scores.dtype, scores.device), (case.inputs.dtype, case.inputs.device)
     if found != wanted:
         raise _fail(
-            method, case, "dtype and device of the scores", f"{found[0]} on {found[1]}", f"{wanted[0]} on {wanted[1]}", "End with scores.to(inputs)"
+            method,
+            case,
+            "dtype and device of the scores",
+            f"{found[0]} on {found[1]}",
+            f"{wanted[0]} on {wanted[1]}",
+            "End with scores.to(inputs)",
         )
     return 0.0, 0.0
 
@@ -63,7 +70,9 @@ def scores_are_finite(method: Method, case: Case) -> tuple[float, float]:
     scores = explain(method, case)
     bad = int((~torch.isfinite(scores)).sum())
     if bad:
-        raise _fail(method, case, "the number of NaN or infinite scores", f"{bad} of {scores.numel()}", 0, "A division by zero is the usual cause")
+        raise _fail(
+            method, case, "the number of NaN or infinite scores", f"{bad} of {scores.numel()}", 0, "A division by zero is the usual cause"
+        )
     return 0.0, 0.0
 
 
@@ -76,7 +85,9 @@ def rows_are_left_as_they_were(method: Method, case: Case) -> tuple[float, float
     for name, value in given.items():
         changed = int((value != before[name]).sum())
         if changed:
-            raise _fail(method, case, f"the number of changed entries of {name}", f"{changed} of {value.numel()}", 0, f"Work on {name}.clone()")
+            raise _fail(
+                method, case, f"the number of changed entries of {name}", f"{changed} of {value.numel()}", 0, f"Work on {name}.clone()"
+            )
         if value.requires_grad or value.grad is not None:
             raise _fail(method, case, f"{name}.requires_grad", value.requires_grad, False, f"Work on {name}.detach().clone()")
     return 0.0, 0.0
@@ -90,7 +101,9 @@ def the_model_is_left_as_it_was(method: Method, case: Case) -> tuple[float, floa
     after = state_of(model, inputs)
     for name in sorted(before.keys() | after.keys()):
         if not same_state(before.get(name), after.get(name)):
-            raise _fail(method, case, f"the model's {name}", shown(after.get(name)), shown(before.get(name)), "Work on copy.deepcopy(model)")
+            raise _fail(
+                method, case, f"the model's {name}", shown(after.get(name)), shown(before.get(name)), "Work on copy.deepcopy(model)"
+            )
     return 0.0, 0.0
 
 
@@ -107,7 +120,14 @@ def no_hook_is_left(method: Method, case: Case) -> tuple[float, float]:
         _allow_error(situation, lambda model=model, offers=offers: call(method, model, case.inputs.clone(), offers))  # type: ignore[misc]
         left = hooks_of(model)
         if left:
-            raise _fail(method, case, f"the number of hooks left after {situation}", f"{len(left)} ({left[0]})", 0, "Remove handles in a finally block")
+            raise _fail(
+                method,
+                case,
+                f"the number of hooks left after {situation}",
+                f"{len(left)} ({left[0]})",
+                0,
+                "Remove handles in a finally block",
+            )
     return 0.0, 0.0
 
 
@@ -137,7 +157,9 @@ def equal_seeds_give_equal_scores(method: Method, case: Case) -> tuple[float, fl
         second = explain(method, case, seed=7)
     gap = _gap(first, second)
     if not torch.equal(first.nan_to_num(), second.nan_to_num()):
-        raise _fail(method, case, "the difference between two calls with one seed", f"{gap:.3g}", 0, "Draw from the generator that is offered")
+        raise _fail(
+            method, case, "the difference between two calls with one seed", f"{gap:.3g}", 0, "Draw from the generator that is offered"
+        )
     return gap, 0.0
 
 
@@ -147,7 +169,9 @@ def rows_do_not_depend_on_their_batch(method: Method, case: Case) -> tuple[float
     half = torch.arange(0, len(case), 2, device=case.inputs.device)
     parts = [half, half[:1], torch.arange(len(case) - 1, len(case), device=half.device)]
     gaps = [_gap(explain(method, case.rows(part)), whole[part]) for part in parts]
-    return _bounded(method, case, "the difference between a row in its batch and the row in another", max(gaps), "Sum over rows, never average")
+    return _bounded(
+        method, case, "the difference between a row in its batch and the row in another", max(gaps), "Sum over rows, never average"
+    )
 
 
 def rows_do_not_depend_on_their_order(method: Method, case: Case) -> tuple[float, float]:
@@ -155,7 +179,9 @@ def rows_do_not_depend_on_their_order(method: Method, case: Case) -> tuple[float
     whole = explain(method, case)
     order = torch.arange(len(case) - 1, -1, -1, device=case.inputs.device)
     gap = _gap(explain(method, case.rows(order)), whole[order])
-    return _bounded(method, case, "the difference between a row and the same row at another place of the batch", gap, "Treat every row alike")
+    return _bounded(
+        method, case, "the difference between a row and the same row at another place of the batch", gap, "Treat every row alike"
+    )
 
 
 def it_works_where_gradients_are_off(method: Method, case: Case) -> tuple[float, float]:
@@ -165,7 +191,14 @@ def it_works_where_gradients_are_off(method: Method, case: Case) -> tuple[float,
         inside = explain(method, case)
     gap = _gap(inside, outside)
     if gap > ROUNDING:
-        raise _fail(method, case, "the difference between scores with and without torch.no_grad", f"{gap:.3g}", f"<= {ROUNDING:g}", "Use torch.enable_grad()")
+        raise _fail(
+            method,
+            case,
+            "the difference between scores with and without torch.no_grad",
+            f"{gap:.3g}",
+            f"<= {ROUNDING:g}",
+            "Use torch.enable_grad()",
+        )
     return gap, ROUNDING
 
 

@@ -60,7 +60,9 @@ def network_equals_its_specification(stage: Stage) -> tuple[float, float, int]:
             found = network(points.to(device=stage.policy.device, dtype=dtype)).double().cpu()
         worst = max(worst, float((found - wanted).abs().max()))
     if worst > 0:
-        raise CheckFailed(f"{stage.environment.id}: the network differs from its specification by {worst:.3g} on {len(points)} rows, must be 0 exactly")
+        raise CheckFailed(
+            f"{stage.environment.id}: the network differs from its specification by {worst:.3g} on {len(points)} rows, must be 0 exactly"
+        )
     return worst, 0.0, len(points)
 
 
@@ -102,7 +104,9 @@ def the_truth_beats_random(stage: Stage) -> tuple[float, float, int]:
         raise NotApplicable("no metric is defined on these rows")
     worst = min(margins, key=lambda name: margins[name])
     if margins[worst] <= 0:
-        raise CheckFailed(f"{stage.environment.id}: on {worst} the exact truth is {-margins[worst]:.3g} worse than random on average, must be better")
+        raise CheckFailed(
+            f"{stage.environment.id}: on {worst} the exact truth is {-margins[worst]:.3g} worse than random on average, must be better"
+        )
     return margins[worst], 0.0, len(margins)
 
 

@@ -11,7 +11,6 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from attrlab.axioms import Axiom, Finding
@@ -113,4 +112,4 @@ def _budget(method: Method) -> int:
 
 
 def _vector(values: Tensor) -> str:
-    return "(" + ", ".join(f"{value:.6g}" for value in torch.atleast_1d(values).flatten().tolist()) + ")"
+    return "(" + ", ".join(f"{value:.6g}" for value in values.flatten().tolist()) + ")"

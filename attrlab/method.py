@@ -73,10 +73,10 @@ class Method:
         own = {name for name in _keywords(self.attribute) if name not in OFFERED}
         for name in parameters:
             if name not in own:
-                raise InvalidInput(f"{self.name} has no parameter {name!r}; its parameters are {', '.join(sorted(own)) or 'none'} (got {name!r})")
-        return replace(
-            self, attribute=functools.partial(self.attribute, **parameters), parameters={**self.parameters, **parameters}
-        )
+                raise InvalidInput(
+                    f"{self.name} has no parameter {name!r}; its parameters are {', '.join(sorted(own)) or 'none'} (got {name!r})"
+                )
+        return replace(self, attribute=functools.partial(self.attribute, **parameters), parameters={**self.parameters, **parameters})
 
     def names(self, keyword: str) -> bool:
         """Whether the method names `keyword` and so receives it."""

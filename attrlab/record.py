@@ -91,7 +91,7 @@ class Run:
     seconds: float = 0.0
 
     def to_json(self) -> str:
-        """This run as JSON; NaN and infinities become null."""
+        """Return this run as JSON; NaN and infinities become null."""
         return json.dumps(_finite(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
 
     @staticmethod
@@ -148,7 +148,7 @@ def _finite(value: Any) -> Any:
 
 
 def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    filled = {key: (math.nan if key in names and item is None else item) for key, item in row.items()}
+    filled: dict[str, Any] = {key: (math.nan if key in names and item is None else item) for key, item in row.items()}
     if "interval" in filled:
         low, high = filled["interval"]
         filled["interval"] = (math.nan if low is None else low, math.nan if high is None else high)

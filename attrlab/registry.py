@@ -79,7 +79,9 @@ def as_method(value: object, *, name: str) -> Method:
         return value
     if callable(value) and not isinstance(value, type):
         return Method(name=name, attribute=value, claims=claims_of(value), reference=(getattr(value, "__doc__", None) or "").strip())
-    raise InvalidInput(f"a method is a function attribute(model, inputs, *, target, ...) or a Method (got {type(value).__name__} for {name!r})")
+    raise InvalidInput(
+        f"a method is a function attribute(model, inputs, *, target, ...) or a Method (got {type(value).__name__} for {name!r})"
+    )
 
 
 def _registered(name: str) -> Method:
@@ -136,7 +138,7 @@ def _import(place: str) -> ModuleType:
     except Exception as error:
         hint = ""
         if isinstance(error, ModuleNotFoundError):
-            hint = "; is its package installed? A module of the current folder is found by `python -m pytest`, and as path/file.py:object by both"
+            hint = "; is its package installed? A module of the current folder is found by `python -m pytest`, a path/file.py:object always"
         raise Unloadable(f"{place} does not import: {type(error).__name__}: {error}{hint} (got {place!r})") from error
 
 
@@ -151,7 +153,9 @@ def _split_parameters(name: str) -> tuple[str, dict[str, Any]]:
             raise ValueError("parameters are named")
         return match["name"].strip(), {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
     except (SyntaxError, ValueError) as error:
-        raise InvalidInput(f"parameters are written as name=value with plain values, such as integrated_gradients(n_steps=500) (got {name!r})") from error
+        raise InvalidInput(
+            f"parameters are written as name=value with plain values, such as integrated_gradients(n_steps=500) (got {name!r})"
+        ) from error
 
 
 def _merge(claims: tuple[Claim, ...], extra: tuple[Claim, ...]) -> tuple[Claim, ...]:

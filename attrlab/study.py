@@ -119,19 +119,19 @@ def score(method: Method, stage: Stage, *, question: str) -> list[Score]:
 
 def convention_of(method: Method, stage: Stage) -> str:
     """The truth a method is compared with: the convention it aims at, where the environment states it."""
-    stated = stage.batch.truth.attributions
-    return method.convention if method.convention in stated else CONVENTION
+    aim = method.convention
+    return aim if aim is not None and aim in stage.batch.truth.attributions else CONVENTION
 
 
 def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = CONVENTION) -> Tensor:
     """One metric of player scores on a stage, per row, (batch,)."""
     with torch.no_grad():
         if metric.question == "game":
-            values: Tensor = metric.measure(stage.game, scores)
-            return values
+            return metric.measure(stage.game, scores)
         truth = stage.batch.truth
-        values = metric.measure(scores, truth=truth.attributions[convention].to(scores.dtype), support=truth.support, present=stage.game.present)
-        return values
+        return metric.measure(
+            scores, truth=truth.attributions[convention].to(scores.dtype), support=truth.support, present=stage.game.present
+        )
 
 
 def _score(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: float) -> Score:

@@ -145,11 +145,12 @@ def pytest_runtest_logfinish(nodeid: str, location: tuple[str, int | None, str])
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the tables and write the files that were asked for, from the records alone."""
-    if not config.stash[_RECORDS]:
+    reports = config.stash[_RECORDS]
+    if not reports:
         return
     from evaluations.summary import run_of, write_reports
 
-    run = run_of(config.stash[_RECORDS], laboratory_of(config), seconds=config.stash[_CLOCK].seconds())
+    run = run_of(reports, laboratory_of(config), seconds=config.stash[_CLOCK].seconds())
     for line in write_reports(run, laboratory_of(config), width=terminalreporter._tw.fullwidth):
         terminalreporter.write_line(line)
 

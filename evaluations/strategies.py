@@ -84,7 +84,10 @@ def _layers(draw: st.DrawFn, *, least: int = 1, bias: bool = True, additive: boo
     layers = [draw(_layer(before, after, bias)) for before, after in zip(widths, [*widths[1:], 1], strict=True)]
     if additive:
         weight, shift = layers[0]
-        layers[0] = ([[entry if column == unit % widths[0] else 0 for column, entry in enumerate(row)] for unit, row in enumerate(weight)], shift)
+        layers[0] = (
+            [[entry if column == unit % widths[0] else 0 for column, entry in enumerate(row)] for unit, row in enumerate(weight)],
+            shift,
+        )
     return layers
 
 

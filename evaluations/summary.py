@@ -43,7 +43,10 @@ def write_reports(run: Run, laboratory: Laboratory, *, width: int) -> Iterator[s
 
 
 def pictures(laboratory: Laboratory) -> list[Picture]:
-    """One row of every environment that methods are compared on, with its truth and what each method says of it; methods that do not apply are left out."""
+    """One row of every environment that methods are compared on, with its truth and what each method says of it.
+
+    Methods that do not apply there are left out.
+    """
     found: list[Picture] = []
     for id in laboratory.scored():
         stage = laboratory.stage(id)
@@ -60,7 +63,7 @@ def pictures(laboratory: Laboratory) -> list[Picture]:
 
 def _broken(report: pytest.TestReport) -> Verdict:
     """A verdict for an evaluation that ended before it could record one."""
-    identity = next((json.loads(str(value)) for name, value in report.user_properties if name == IDENTITY), {})
+    identity: dict[str, str] = next((json.loads(str(value)) for name, value in report.user_properties if name == IDENTITY), {})
     last = str(report.longrepr).strip().splitlines()[-1:]
     return Verdict(
         method=identity.get("method", report.nodeid),

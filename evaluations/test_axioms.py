@@ -50,7 +50,9 @@ def test_axiom_claimed_to_be_violated_holds_on_the_witness(
         found = examine(cell.method, AXIOMS[cell.subject], case, tolerance=cell.claim.tolerance, seed=laboratory.seed)
         draft.measured, draft.bound, draft.cases, draft.counterexample = found.measured, found.bound, len(case), found.counterexample
         refuted = found.judgement == "refuted"
-        draft.outcome, draft.summary = ("xfailed", "violated as claimed") if refuted else ("xpassed", "not violated: the claim is too modest")
+        draft.outcome, draft.summary = (
+            ("xfailed", "violated as claimed") if refuted else ("xpassed", "not violated: the claim is too modest")
+        )
         draft.reason = cell.claim.because if refuted else _modest(cell, found.measured, found.bound)
 
 

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.attrlab
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per environment and rule; what is judged is the exact truth of the environment."""
     laboratory = laboratory_of(metafunc.config)
-    cells.parametrize(metafunc, (cells.Cell(method=CEILING, subject=rule, environment=id) for id in laboratory.environments for rule in BY_NAME))
+    cells.parametrize(
+        metafunc, (cells.Cell(method=CEILING, subject=rule, environment=id) for id in laboratory.environments for rule in BY_NAME)
+    )
 
 
 def test_instrument_is_what_it_says(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:

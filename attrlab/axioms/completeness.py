@@ -27,8 +27,8 @@ COMPLETENESS = Axiom(
     name="completeness",
     statement="Σ_i A_i(f, x, x') = f(x) - f(x')",
     reference=(
-        "Sundararajan, Taly, Yan (2017), section 3 (completeness); Shapley (1953), efficiency; Shrikumar et al. (2017), summation-to-delta; "
-        "Lundberg, Lee (2017), local accuracy"
+        "Sundararajan, Taly, Yan (2017), section 3 (completeness); Shapley (1953), efficiency; "
+        "Shrikumar et al. (2017), summation-to-delta; Lundberg, Lee (2017), local accuracy"
     ),
     level="functional",
     needs=(),

@@ -19,7 +19,8 @@ _ONLY_THE_GRADIENT = "it reads the network only through its gradient at x, which
 _ONLY_THE_PATH = "it reads the network only through its gradient on the path (Sundararajan et al. 2017, section 3)"
 _ONLY_THE_GAME = "it reads the network only through the values of the baseline game"
 
-_CAPTUM_ROUNDING = {"tolerance": 1e-6, "origin": "Captum 0.9 holds the quadrature weights in float32"}
+_CAPTUM = 1e-6
+_CAPTUM_ROUNDING = "Captum 0.9 holds the quadrature weights in float32, whose rounding is 6e-8"
 
 register_method(
     Method(
@@ -28,7 +29,11 @@ register_method(
         reference="Simonyan, Vedaldi, Zisserman (2014), section 3",
         cost="1 forward + 1 backward",
         claims=(
-            violates("completeness", witness="saturation-witness-v1", because="it vanishes where f saturates (Sundararajan et al. 2017, section 2)"),
+            violates(
+                "completeness",
+                witness="saturation-witness-v1",
+                because="it vanishes where f saturates (Sundararajan et al. 2017, section 2)",
+            ),
             holds("dummy", because="∂_i f = 0 everywhere"),
             holds("implementation_invariance", because=_ONLY_THE_GRADIENT),
             holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j"),
@@ -43,7 +48,9 @@ register_method(
         reference="Shrikumar, Greenside, Shcherbina, Kundaje (2016), section 2",
         cost="1 forward + 1 backward",
         claims=(
-            holds("completeness", given=("positively_homogeneous",), because="Euler: Σ x_i ∂_i f = f for f homogeneous of degree 1 and x' = 0"),
+            holds(
+                "completeness", given=("positively_homogeneous",), because="Euler: Σ x_i ∂_i f = f for f homogeneous of degree 1 and x' = 0"
+            ),
             violates("completeness", witness="saturation-witness-v1", because="the gradient vanishes where f saturates"),
             holds("dummy", because="∂_i f = 0 everywhere"),
             holds("implementation_invariance", because=_ONLY_THE_GRADIENT),
@@ -61,10 +68,15 @@ register_method(
         cost="n_steps (forward + backward), 50 by default",
         budget="n_steps",
         claims=(
-            holds("completeness", because="fundamental theorem of calculus along the path (proposition 1)", **_CAPTUM_ROUNDING),
+            holds(
+                "completeness",
+                because="fundamental theorem of calculus along the path (proposition 1)",
+                tolerance=_CAPTUM,
+                origin=_CAPTUM_ROUNDING,
+            ),
             holds("dummy", because="∂_i f = 0 everywhere"),
-            holds("implementation_invariance", because=_ONLY_THE_PATH, **_CAPTUM_ROUNDING),
-            holds("symmetry", because="the straight line preserves symmetry (theorem 1)", **_CAPTUM_ROUNDING),
+            holds("implementation_invariance", because=_ONLY_THE_PATH, tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
+            holds("symmetry", because="the straight line preserves symmetry (theorem 1)", tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
         ),
     )
 )
@@ -94,9 +106,17 @@ register_method(
         cost="4 forwards + 1 backward, preflight included",
         claims=(
             holds("completeness", because="summation-to-delta: multipliers are Δoutput / Δinput at every layer (equation 1)"),
-            violates("dummy", witness="dummy-witness-v1", because="units that cancel are rescaled apart: it sees the network, not the function"),
-            violates("implementation_invariance", witness="invariance-witness-v1", because="the chain rule does not hold for differences (Sundararajan 2017)"),
-            violates("symmetry", witness="symmetry-witness-v1", because="equal functions implemented in two ways get different multipliers"),
+            violates(
+                "dummy", witness="dummy-witness-v1", because="units that cancel are rescaled apart: it sees the network, not the function"
+            ),
+            violates(
+                "implementation_invariance",
+                witness="invariance-witness-v1",
+                because="the chain rule does not hold for differences (Sundararajan 2017)",
+            ),
+            violates(
+                "symmetry", witness="symmetry-witness-v1", because="equal functions implemented in two ways get different multipliers"
+            ),
         ),
     )
 )

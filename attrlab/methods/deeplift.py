@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attrlab.errors import NotApplicable
-from attrlab.methods.operations import AFFINE, PRODUCTS, Watch, active_modules, differs, outputs_at
+from attrlab.methods.operations import AFFINE, PRODUCTS, QUOTIENTS, Watch, active_modules, differs, outputs_at
 
 RESCALED = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
 """Activation modules to which Captum 0.9 applies the Rescale rule correctly."""
@@ -50,7 +50,8 @@ def deeplift(
     with warnings.catch_warnings(), torch.enable_grad():
         # Captum announces on every call that it sets hooks on activations; it removes them again (the contract checks that).
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks and attributes on non-linear")
-        scores = DeepLift(model).attribute(inputs.detach().clone().requires_grad_(), baselines=baseline, target=target).detach()
+        scores: Tensor = DeepLift(model).attribute(inputs.detach().clone().requires_grad_(), baselines=baseline, target=target)
+    scores = scores.detach()
     _require_summation_to_delta(model, inputs, baseline, target, scores)
     return scores
 
@@ -81,18 +82,22 @@ def _preflight(model: nn.Module, inputs: Tensor, baseline: Tensor) -> None:
 def _judge_activation(module: nn.Module, calls: int) -> None:
     kind = type(module).__name__
     if calls > 1:
-        raise NotApplicable(f"one {kind} module is called {calls} times; DeepLIFT keeps one difference per module: give each use its own {kind}")
+        raise NotApplicable(
+            f"one {kind} module is called {calls} times; DeepLIFT keeps one difference per module: give each use its own {kind}"
+        )
     if isinstance(module, nn.Softmax):
         raise NotApplicable("Captum's rule for nn.Softmax divides by the size of the whole batch, so rows leak; return logits")
     if isinstance(module, POOLED) and (module.kernel_size != module.stride or module.padding not in (0, (0,) * 2, (0,) * 3)):
-        raise NotApplicable(f"{kind} with overlapping windows or padding loses contributions in Captum; use stride = kernel_size and no padding")
+        raise NotApplicable(
+            f"{kind} with overlapping windows or padding loses contributions in Captum; use stride = kernel_size and no padding"
+        )
 
 
 def _judge_product(name: str, module: nn.Module, varying: list[bool]) -> None:
-    if sum(varying) > 1:
+    if sum(varying) > 1 or (name in QUOTIENTS and varying[1]):
         raise NotApplicable(
-            f"{type(module).__name__} multiplies two values that both differ from the baseline ({name}); Captum's DeepLIFT has no product rule "
-            "and would use the gradient. Use integrated_gradients or shapley, or explain one factor at a time"
+            f"{type(module).__name__} multiplies or divides two values that differ from the baseline ({name}); Captum's DeepLIFT has no "
+            "product rule and would use the gradient. Use integrated_gradients or shapley, or explain one factor at a time"
         )
 
 
@@ -106,7 +111,9 @@ def _refuse_call(name: str, module: nn.Module) -> None:
 def _require_eval_norms(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
-            raise NotApplicable(f"{name or type(module).__name__} is in training mode, so rows depend on their batch; call model.eval() first")
+            raise NotApplicable(
+                f"{name or type(module).__name__} is in training mode, so rows depend on their batch; call model.eval() first"
+            )
 
 
 def _require_summation_to_delta(model: nn.Module, inputs: Tensor, baseline: Tensor, target: Tensor, scores: Tensor) -> None:

@@ -22,6 +22,7 @@ def gradient(
         Simonyan, Vedaldi, Zisserman (2014), "Deep inside convolutional networks", section 3.
     Differs from the paper in:
         the sign is kept and channels are not reduced; the paper's saliency map is the absolute value, maximised over channels.
+
     Example:
         >>> gradient(nn.Linear(2, 1), torch.zeros(3, 2), target=torch.zeros(3, dtype=torch.int64)).shape
         torch.Size([3, 2])
@@ -47,6 +48,7 @@ def input_x_gradient(
 
     Reference:
         Shrikumar, Greenside, Shcherbina, Kundaje (2016), "Not just a black box", section 2.
+
     Example:
         >>> input_x_gradient(nn.Linear(2, 1), torch.zeros(3, 2), target=torch.zeros(3, dtype=torch.int64)).abs().sum().item()
         0.0

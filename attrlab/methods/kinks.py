@@ -97,7 +97,9 @@ def _opposite(left: Tensor, right: Tensor) -> Tensor:
 
 def _per_row(zeros: Tensor, rows: int) -> Tensor:
     if zeros.dim() == 0 or zeros.shape[0] != rows:
-        raise NotApplicable(f"an activation is called on a tensor whose first dimension is not the batch of {rows} (got {tuple(zeros.shape)})")
+        raise NotApplicable(
+            f"an activation is called on a tensor whose first dimension is not the batch of {rows} (got {tuple(zeros.shape)})"
+        )
     return zeros.reshape(rows, -1)
 
 

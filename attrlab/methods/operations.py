@@ -18,15 +18,24 @@ from torch.overrides import TorchFunctionMode
 from attrlab.errors import NotApplicable
 
 AFFINE = frozenset(
-    """add add_ sub sub_ rsub neg linear conv1d conv2d conv3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
-    sum mean cumsum reshape view flatten unflatten permute transpose transpose_ t movedim squeeze unsqueeze expand expand_as repeat
-    repeat_interleave cat concat stack unbind chunk split index_select gather select narrow roll flip diagonal tril triu pad __getitem__
-    clone contiguous to double float half type_as detach identity dropout zeros_like ones_like new_zeros new_ones zeros ones arange eye
-    T mT size dim numel __get__ __len__ __iter__ is_floating_point requires_grad_ shape stride is_complex get_device trace view_as reshape_as
-    __radd__ __rsub__ __add__ __sub__ __neg__ batch_norm _pad
-    index_add index_add_ scatter_add scatter_add_""".split()
+    """
+    add add_ sub sub_ rsub neg linear conv1d conv2d conv3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+    adaptive_avg_pool2d sum mean cumsum reshape view flatten unflatten permute transpose transpose_ t movedim squeeze unsqueeze
+    expand expand_as repeat repeat_interleave cat concat stack unbind chunk split index_select gather select narrow roll flip
+    diagonal tril triu pad __getitem__ clone contiguous to double float half type_as detach identity dropout zeros_like ones_like
+    new_zeros new_ones zeros ones arange eye T mT size dim numel __get__ __len__ __iter__ is_floating_point requires_grad_ shape
+    stride is_complex get_device trace view_as reshape_as __radd__ __rsub__ __add__ __sub__ __neg__ batch_norm _pad index_add
+    index_add_ scatter_add scatter_add_
+    """.split()
 )
-PRODUCTS = frozenset("mul mul_ multiply matmul bmm mm mv dot einsum div div_ true_divide __mul__ __rmul__ __truediv__ __matmul__ __rmatmul__ baddbmm addmm outer".split())
+PRODUCTS = frozenset(
+    """
+    mul mul_ multiply matmul bmm mm mv dot einsum div div_ true_divide __mul__ __rmul__ __truediv__ __matmul__ __rmatmul__
+    baddbmm addmm outer
+    """.split()
+)
+QUOTIENTS = frozenset("div div_ true_divide __truediv__".split())
+"""Those of the products that are affine in their first argument only."""
 
 
 def _of_input(x: Tensor, *_: Any, **__: Any) -> list[Tensor]:
@@ -115,9 +124,13 @@ def outputs_at(model: Callable[[Tensor], Tensor], inputs: Tensor, target: Tensor
     """
     outputs = model(inputs)
     if outputs.dim() != 2 or outputs.shape[0] != inputs.shape[0]:
-        raise NotApplicable(f"the model must return (batch, outputs); wrap it so that it does (got {tuple(outputs.shape)} for {inputs.shape[0]} rows)")
-    if target.numel() and not (0 <= int(target.min()) and int(target.max()) < outputs.shape[1]):
-        raise IndexError(f"target must lie in [0, {outputs.shape[1]}), the model's outputs (got {int(target.min())} to {int(target.max())})")
+        raise NotApplicable(
+            f"the model must return (batch, outputs); wrap it so that it does (got {tuple(outputs.shape)} for {inputs.shape[0]} rows)"
+        )
+    if target.numel() and not (int(target.min()) >= 0 and int(target.max()) < outputs.shape[1]):
+        raise IndexError(
+            f"target must lie in [0, {outputs.shape[1]}), the model's outputs (got {int(target.min())} to {int(target.max())})"
+        )
     return outputs.gather(1, target.view(-1, 1)).squeeze(1)
 
 

@@ -23,8 +23,8 @@ def integrated_gradients(
 ) -> Tensor:  # (batch, *features)
     """Integrated gradients by quadrature: A_i = (x_i - x'_i) ∫₀¹ ∂_i f(x' + a(x - x')) da.
 
-    Args:
-        n_steps: Gauss-Legendre nodes. At a kink of a piecewise-linear network the error falls as 1 / n_steps only.
+    n_steps is the number of Gauss-Legendre nodes; at a kink of a piecewise-linear network the error falls as 1 / n_steps only.
+
     Raises:
         InvalidInput: if n_steps is not positive.
     Reference:
@@ -75,7 +75,8 @@ def exact_integrated_gradients(
     shape = (-1,) + (1,) * (inputs.dim() - 1)
     scores = torch.zeros_like(inputs)
     step = max(1, EXPANDED_BYTES // max(1, inputs[0].numel() * inputs.element_size() * 8))
-    for part in torch.arange(len(row), device=row.device).split(step):
+    for first in range(0, len(row), step):
+        part = slice(first, first + step)
         where, width = row[part], (end[part] - start[part])
         middle = (start[part] + end[part]) / 2
         with torch.enable_grad():
