@@ -1,6 +1,7 @@
 """Worlds for feature attribution: networks whose weights were set by hand, the data they are exact on, and the truth of every sample.
 
-    from synthetic import environment_ids, make_environment
+    import torch
+    from synthetic import make_environment
 
     environment = make_environment("saturated-or-v1", columns=4)
     batch = environment.sample(8, torch.Generator().manual_seed(0))

@@ -51,6 +51,18 @@ def test_the_network_is_its_specification_on_the_whole_lattice(id, knobs, dtype)
     assert torch.equal(outputs, torch.from_numpy(environment.specification(lattice.numpy())).double())
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device to compare the CPU with")
+@variants
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_the_network_is_its_specification_on_a_cuda_device_too(id, knobs, dtype):
+    environment = make_environment(id, **knobs)
+    lattice = environment.lattice()
+    outputs = environment.model.to("cuda", dtype)(lattice.to("cuda", dtype)).double().cpu()
+    # Exact equality: dyadic weights and small values, and matrix products outside of TF32, which is off for them by default.
+    assert torch.equal(outputs, torch.from_numpy(environment.specification(lattice.numpy())).double())
+
+
 @variants
 def test_the_lattice_keeps_a_quarter_from_every_kink(id, knobs):
     environment = make_environment(id, **knobs)
