@@ -41,20 +41,7 @@ def cancellation(*, id: str, pairs: int = 2, reach: int = 3, weight: float = 2.0
     Raises:
         ValueError: if a knob is out of range; for `closing`, with the least value.
     """
-    require(
-        1 <= pairs <= 3 and 1 <= reach <= 8,
-        message=f"cancellation has 1 to 3 pairs and reach 1 to 8, so that its lattice can be enumerated (got pairs={pairs}, reach={reach})",
-    )
-    require(
-        weight >= 0.5 and float(4 * weight).is_integer(),
-        message=f"weight is a multiple of 1/4, exact in float32, and at least 1/2, or x = 0 is nearer than 1/4 to a kink (got {weight})",
-    )
-    least = weight * (reach - 0.5) + MARGIN
-    closing = least if closing is None else closing
-    require(
-        closing >= least,
-        message=f"closing must be at least weight (reach - 1/2) + 1/4 = {least:g}, or large |x| leak through (got closing={closing})",
-    )
+    closing = _checked(pairs, reach, weight, closing)
     columns = 2 * pairs + 1
     return table_environment(
         id=id,
@@ -72,6 +59,25 @@ def cancellation(*, id: str, pairs: int = 2, reach: int = 3, weight: float = 2.0
         knobs={"pairs": pairs, "reach": reach, "weight": weight, "closing": closing},
         integrated_gradients=lambda x: _path_integral(x, weight),
     )
+
+
+def _checked(pairs: int, reach: int, weight: float, closing: float | None) -> float:
+    """Refuse knobs out of range, and return M: as given, or the least that keeps the margin."""
+    require(
+        1 <= pairs <= 3 and 1 <= reach <= 8,
+        message=f"cancellation has 1 to 3 pairs and reach 1 to 8, so that its lattice can be enumerated (got pairs={pairs}, reach={reach})",
+    )
+    require(
+        weight >= 0.5 and float(4 * weight).is_integer(),
+        message=f"weight is a multiple of 1/4, exact in float32, and at least 1/2, or x = 0 is nearer than 1/4 to a kink (got {weight})",
+    )
+    least = weight * (reach - 0.5) + MARGIN
+    closing = least if closing is None else closing
+    require(
+        closing >= least,
+        message=f"closing must be at least weight (reach - 1/2) + 1/4 = {least:g}, or large |x| leak through (got closing={closing})",
+    )
+    return closing
 
 
 def _pair(j: int, weight: float, closing: float) -> str:
