@@ -18,6 +18,10 @@ from torch import Tensor
 from attrlab.errors import InvalidInput
 
 
+ALWAYS = 1 << 62
+"""The bit that is on in every code: players that a code does not speak of are kept."""
+
+
 class Jobs(Protocol):
     """What the engine asks of a plan."""
 
@@ -76,7 +80,7 @@ class Levels:
         """Compare the row's ranks with the job's threshold."""
         row = selection.div(max(self.threshold.shape[1], 1), rounding_mode="floor")
         threshold = self.threshold.flatten()[selection].unsqueeze(1)
-        rank = self.rank[row]
+        rank = self.rank.index_select(0, row)
         return rank < threshold if self.mode == "insertion" else rank >= threshold
 
 
@@ -112,8 +116,8 @@ class AllSubsets:
     def keep(self, selection: Tensor) -> Tensor:
         """Read the bits of the codes."""
         width = self.members.shape[1]
-        table, code = selection >> width, selection & ((1 << width) - 1)
-        return _decode(code, self.members[table], self.players)
+        bits = _bits(self.members, self.players)
+        return _decode(selection & ((1 << width) - 1), bits if len(bits) == 1 else bits[selection >> width])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,7 @@ class Subsets:
 
     def keep(self, selection: Tensor) -> Tensor:
         """Read the bits of the codes."""
-        return _decode(self.code[selection], self.members[self.sample[selection]], self.players)
+        return _decode(self.code[selection], _bits(self.members, self.players)[self.sample[selection]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,10 +244,20 @@ def concatenate(*jobs: Jobs) -> Joined:
     return Joined(parts=tuple(jobs))
 
 
-def _decode(code: Tensor, members: Tensor, players: int) -> Tensor:
-    """Kept sets of bit codes: (rows,) and (rows, width) -> (rows, players); who is no member is kept."""
-    bits = torch.arange(members.shape[1], device=code.device)
-    on = (code.unsqueeze(1) >> bits & 1).bool()
+def _bits(
+    members: Tensor,  # (rows, width) int64, -1 is no member
+    players: int,
+) -> Tensor:  # (rows, players) int64
+    """The bit of each player in a row's codes; who is no member has the bit `ALWAYS`."""
     column = torch.where(members < 0, players, members)
-    keep = torch.ones(len(code), players + 1, dtype=torch.bool, device=code.device)
-    return keep.scatter_(1, column, on)[:, :players]
+    bits = torch.full((len(members), players + 1), ALWAYS, device=members.device)
+    own = 1 << torch.arange(members.shape[1], device=members.device)
+    return bits.scatter_(1, column, own.expand_as(column))[:, :players]
+
+
+def _decode(
+    code: Tensor,  # (rows,) int64
+    bits: Tensor,  # (rows or 1, players) int64
+) -> Tensor:  # (rows, players) bool
+    """Kept sets of bit codes."""
+    return ((code | ALWAYS).unsqueeze(1) & bits) != 0

@@ -23,7 +23,7 @@ class Rows:
     inputs: Tensor  # (batch, *stored)
     baseline: Tensor  # (batch, *stored)
     owner: Tensor  # (batch or 1, entries) int64; `players` where there is none
-    identity: bool  # whether entry i belongs to player i, in every row
+    repeats: int  # where every row's entries belong to players 0, 0, ..., 1, 1, ... in order: how often each; otherwise 0
     players: int
     channels_last: bool
     imputer: Imputer
@@ -36,12 +36,11 @@ def lay_out(game: Game) -> Rows:
     owner = torch.where(mask < 0, game.players, mask).flatten(1)
     if len(owner) and bool((owner == owner[:1]).all()):
         owner = owner[:1].contiguous()
-    entries = torch.arange(owner.shape[1], device=owner.device)
     return Rows(
         inputs=inputs,
         baseline=baseline,
         owner=owner,
-        identity=len(owner) == 1 and owner.shape[1] == game.players and bool((owner[0] == entries).all()),
+        repeats=_repeats(owner, game.players),
         players=game.players,
         channels_last=last,
         imputer=game.imputer,
@@ -55,7 +54,8 @@ def make(
 ) -> Tensor:  # (chunk, *features)
     """The inputs of one chunk."""
     kept = _entries(rows, keep, sample).view(len(sample), *rows.inputs.shape[1:])
-    inputs, baseline, kept = (_shown(tensor, rows.channels_last) for tensor in (rows.inputs[sample], rows.baseline[sample], kept))
+    inputs, baseline = (_of_samples(tensor, sample) for tensor in (rows.inputs, rows.baseline))
+    inputs, baseline, kept = (_shown(tensor, rows.channels_last) for tensor in (inputs, baseline, kept))
     return rows.imputer.impute(inputs, baseline, kept, sample)
 
 
@@ -71,12 +71,25 @@ def is_channels_last(
 
 def _entries(rows: Rows, keep: Tensor, sample: Tensor) -> Tensor:
     """From players to the entries they own: (chunk, players) -> (chunk, entries)."""
-    if rows.identity:
-        return keep.contiguous()
+    if rows.repeats:
+        return keep.unsqueeze(2).expand(-1, -1, rows.repeats).reshape(len(keep), -1)
     padded = torch.cat([keep, torch.ones_like(sample, dtype=torch.bool).unsqueeze(1)], 1)
     if len(rows.owner) == 1:
         return padded.index_select(1, rows.owner[0])
-    return padded.gather(1, rows.owner[sample])
+    return padded.gather(1, rows.owner.index_select(0, sample))
+
+
+def _repeats(owner: Tensor, players: int) -> int:
+    """How often each player's number stands in a shared owner of the form 0, 0, ..., 1, 1, ...; 0 where it has another form."""
+    if len(owner) != 1 or players == 0 or owner.shape[1] % players:
+        return 0
+    times = owner.shape[1] // players
+    return times if bool((owner[0] == torch.arange(players, device=owner.device).repeat_interleave(times)).all()) else 0
+
+
+def _of_samples(tensor: Tensor, sample: Tensor) -> Tensor:
+    """The rows of some samples; those of a game of a single row need no copy."""
+    return tensor.expand(len(sample), *tensor.shape[1:]) if len(tensor) == 1 else tensor.index_select(0, sample)
 
 
 def _stored(tensor: Tensor, channels_last: bool) -> Tensor:
