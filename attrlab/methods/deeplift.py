@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attrlab.errors import NotApplicable
-from attrlab.methods.operations import AFFINE, PRODUCTS, QUOTIENTS, Watch, active_modules, differs, outputs_at
+from attrlab.methods.operations import AFFINE, PRODUCTS, QUOTIENTS, Watch, active_modules, differs, outputs_at, reads, require_rows_alone
 
 RESCALED = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
 """Activation modules to which Captum 0.9 applies the Rescale rule correctly."""
@@ -45,6 +45,8 @@ def deeplift(
         only the Rescale rule, as in Captum; RevealCancel is not offered.
     """
     _preflight(model, inputs, baseline)
+    if not reads(model, inputs[:1]):
+        return torch.zeros_like(inputs)
     from captum.attr import DeepLift  # heavy: imports matplotlib
 
     with warnings.catch_warnings(), torch.enable_grad():
@@ -60,18 +62,18 @@ def _preflight(model: nn.Module, inputs: Tensor, baseline: Tensor) -> None:
     """Run input and baseline through the network once and refuse what Captum's hooks would miss."""
     if not isinstance(model, nn.Module):
         raise NotApplicable(f"DeepLIFT needs an nn.Module whose activations are modules (got {type(model).__name__})")
-    _require_eval_norms(model)
+    require_rows_alone(model)
     rows, calls = inputs.shape[0], Counter[nn.Module]()
     with active_modules(model) as stack:
 
         def see(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-            del kwargs, result
+            del result
             module = stack[-1] if stack else model
-            if isinstance(module, (*RESCALED, *POOLED, nn.Softmax)):
+            if type(module) in (*RESCALED, *POOLED, nn.Softmax):
                 calls[module] += 1
                 _judge_activation(module, calls[module])
             elif name in PRODUCTS:
-                _judge_product(name, module, [differs(argument, rows) for argument in args])
+                _judge_product(name, module, [differs(argument, rows) for argument in (*args, *kwargs.values())])
             elif name not in AFFINE:
                 _refuse_call(name, module)
 
@@ -87,14 +89,24 @@ def _judge_activation(module: nn.Module, calls: int) -> None:
         )
     if isinstance(module, nn.Softmax):
         raise NotApplicable("Captum's rule for nn.Softmax divides by the size of the whole batch, so rows leak; return logits")
-    if isinstance(module, POOLED) and (module.kernel_size != module.stride or module.padding not in (0, (0,) * 2, (0,) * 3)):
+    if isinstance(module, POOLED) and _overlaps(module):
         raise NotApplicable(
-            f"{kind} with overlapping windows or padding loses contributions in Captum; use stride = kernel_size and no padding"
+            f"{kind} with overlapping windows or padding loses contributions in Captum; use stride = kernel_size, no padding, no dilation"
         )
 
 
+def _overlaps(pool: nn.Module) -> bool:
+    """Whether an entry may be in two windows, or a window beyond the edge; sizes are one number, or one per dimension."""
+
+    def sizes(value: Any) -> tuple[int, ...]:
+        return tuple(value) if isinstance(value, (tuple, list)) else (value,) * (POOLED.index(type(pool)) + 1)
+
+    apart = sizes(pool.kernel_size) == sizes(pool.stride)
+    return not apart or any(sizes(pool.padding)) or any(size != 1 for size in sizes(pool.dilation))
+
+
 def _judge_product(name: str, module: nn.Module, varying: list[bool]) -> None:
-    if sum(varying) > 1 or (name in QUOTIENTS and varying[1]):
+    if sum(varying) > 1 or (name in QUOTIENTS and any(varying[1:])):
         raise NotApplicable(
             f"{type(module).__name__} multiplies or divides two values that differ from the baseline ({name}); Captum's DeepLIFT has no "
             "product rule and would use the gradient. Use integrated_gradients or shapley, or explain one factor at a time"
@@ -106,14 +118,6 @@ def _refuse_call(name: str, module: nn.Module) -> None:
         f"{name!r} is called as a function in {type(module).__name__}.forward, where Captum's DeepLIFT does not see it and would use the "
         f"gradient; make it one of the modules {', '.join(kind.__name__ for kind in RESCALED)}"
     )
-
-
-def _require_eval_norms(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
-            raise NotApplicable(
-                f"{name or type(module).__name__} is in training mode, so rows depend on their batch; call model.eval() first"
-            )
 
 
 def _require_summation_to_delta(model: nn.Module, inputs: Tensor, baseline: Tensor, target: Tensor, scores: Tensor) -> None:

@@ -3,8 +3,9 @@
 One unit's pre-activation is linear on every piece on which no unit before it changes sign. So the layers are cut in the order
 in which they are called: where a unit of the first dirty layer has opposite signs at the two ends of a piece, its zero is the
 intersection of a line with 0, and the piece is cut there; when a layer is clean everywhere, the next is looked at. The number of
-rounds is the number of layers, whatever the number of kinks, and every round is one batched pass. Linearity is then verified
-on every piece, so that a network which only looks piecewise linear is refused instead of misjudged.
+rounds is the number of layers, whatever the number of kinks, and every round is one batched pass. The output and every product
+are then verified to be linear on every piece: factors that are linear make at most a square, which bends at any inner point, so a
+network that only looks piecewise linear is refused instead of misjudged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from attrlab.errors import NotApplicable
-from attrlab.methods.operations import AFFINE, KINKS, PRODUCTS, Watch, outputs_at, unknown_call
+from attrlab.methods.operations import AFFINE, KINKS, PRODUCTS, Watch, outputs_at, require_rows_alone, unknown_call
 
 ROUNDS = 10_000
 """Far above the number of layers of any network; reached only if rounding kept a layer dirty for ever."""
@@ -27,7 +28,7 @@ ROUNDING = 256.0
 
 @dataclass(frozen=True, kw_only=True)
 class Pieces:
-    """Pieces of the segments x' + a(x - x'), on each of which the network is linear in a."""
+    """Pieces of the segments x' + a(x - x'), on each of which the network is linear in a; those of a row tile [0, 1] without a gap."""
 
     row: Tensor  # (pieces,) int64
     start: Tensor  # (pieces,) in [0, 1)
@@ -43,8 +44,10 @@ def linear_pieces(
     """Cut each row's straight path into the pieces on which the network is linear.
 
     Raises:
-        NotApplicable: if a call is not known to be piecewise linear, or a piece is found not to be linear.
+        NotApplicable: if a call is not known to be piecewise linear, a piece is found not to be linear, or a row's output depends on
+            its batch.
     """
+    require_rows_alone(model)
     segment = _Segment(model, inputs, baseline, target)
     rows = torch.arange(len(inputs), device=inputs.device)
     done: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -54,9 +57,22 @@ def linear_pieces(
         done.append(clean)
         if not len(open_[0]):
             break
+    else:
+        raise NotApplicable(f"the network still has kinks after {ROUNDS} rounds of cutting, one per layer; use integrated_gradients")
     row, start, end = (torch.cat(part) for part in zip(*done, strict=True))
     segment.verify(row, start, end)
-    return Pieces(row=row, start=start, end=end)
+    return _tiled(row, start, end)
+
+
+def _tiled(row: Tensor, start: Tensor, end: Tensor) -> Pieces:
+    """The pieces in order, each beginning where the one before it ends: what was left out for having no width is closed."""
+    order = torch.argsort(start, stable=True)
+    order = order[torch.argsort(row[order], stable=True)]
+    row, end = row[order], end[order].clone()
+    first = torch.ones_like(row, dtype=torch.bool)
+    first[1:] = row[1:] != row[:-1]
+    end[first.roll(-1)] = 1
+    return Pieces(row=row, start=torch.where(first, torch.zeros_like(end), end.roll(1)), end=end)
 
 
 def _cut(segment: _Segment, row: Tensor, start: Tensor, end: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
@@ -121,7 +137,7 @@ class _Segment:
             del result
             if name in KINKS:
                 kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
-                seen.extend(_per_row(zeros, len(row)) for zeros in KINKS[name](*args, **kwargs))
+                seen.extend(_per_row(zeros, len(row)).clone() for zeros in KINKS[name](*args, **kwargs))
             elif name not in AFFINE and name not in PRODUCTS:
                 raise unknown_call(name)
 
@@ -130,19 +146,30 @@ class _Segment:
             self._model(point)
         return seen
 
-    def output(self, row: Tensor, at: Tensor) -> Tensor:
+    def values(self, row: Tensor, at: Tensor) -> list[tuple[str, Tensor]]:
+        """The results of all products, in the order of the calls, and the output."""
+        seen: list[tuple[str, Tensor]] = []
+
+        def see(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+            del args, kwargs
+            if name in PRODUCTS and result.is_floating_point():
+                seen.append((f"the product {name!r}", result.clone()))
+
         with torch.no_grad():
-            return outputs_at(self._model, self.point(row, at), self._target[row])
+            point = self.point(row, at)
+            with Watch(see):
+                outputs = self._model(point)
+            return [*seen, ("the output", outputs_at(lambda _: outputs, point, self._target[row]))]
 
     def verify(self, row: Tensor, start: Tensor, end: Tensor) -> None:
-        """Refuse a network whose output bends inside a piece: at a third of it, so that a symmetric bump shows as well."""
-        left, right = self.output(row, start), self.output(row, end)
-        inside = self.output(row, torch.lerp(start, end, 1 / 3))
-        # Rounding of one forward pass; the square root of eps covers the deepest networks and still sees any real curvature.
-        bound = torch.finfo(left.dtype).eps ** 0.5 * (1 + left.abs() + right.abs())
-        bend = (inside - torch.lerp(left, right, 1 / 3)).abs()
-        if bool((bend > bound).any()):
-            raise NotApplicable(
-                "the network is not piecewise linear along the path from baseline to input: between two kinks it bends by "
-                f"{float(bend.max()):.3g}. A product of two values that both vary does this; use integrated_gradients"
-            )
+        """Refuse a network of which the output or a product bends inside a piece, seen at a third of it."""
+        third = torch.lerp(start, end, 1 / 3)
+        for (what, left), (_, right), (_, inside) in zip(*(self.values(row, at) for at in (start, end, third)), strict=True):
+            # Rounding of one forward pass; the square root of eps covers the deepest networks and still sees any real curvature.
+            bound = torch.finfo(left.dtype).eps ** 0.5 * (1 + left.abs() + right.abs())
+            bend = (inside - torch.lerp(left, right, 1 / 3)).abs()
+            if not bool((bend <= bound).all()):
+                raise NotApplicable(
+                    f"the network is not piecewise linear along the path from baseline to input: between two kinks {what} bends by "
+                    f"{float(bend.max()):.3g}. A product of two values that both vary does this; use integrated_gradients"
+                )

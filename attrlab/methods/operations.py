@@ -23,18 +23,18 @@ AFFINE = frozenset(
     adaptive_avg_pool2d sum mean cumsum reshape view flatten unflatten permute transpose transpose_ t movedim squeeze unsqueeze
     expand expand_as repeat repeat_interleave cat concat stack unbind chunk split index_select gather select narrow roll flip
     diagonal tril triu pad __getitem__ clone contiguous to double float half type_as detach identity dropout zeros_like ones_like
-    new_zeros new_ones zeros ones arange eye T mT size dim numel __get__ __len__ __iter__ is_floating_point requires_grad_ shape
-    stride is_complex get_device trace view_as reshape_as __radd__ __rsub__ __add__ __sub__ __neg__ batch_norm _pad index_add
-    index_add_ scatter_add scatter_add_
+    new_zeros new_ones new_full new_tensor zeros ones full arange eye T mT size dim numel __get__ __len__ __iter__
+    is_floating_point requires_grad_ shape stride is_complex get_device trace view_as reshape_as __radd__ __rsub__ __add__ __sub__ __neg__ batch_norm _pad index_add
+    index_add_ scatter_add scatter_add_ __iadd__ __isub__
     """.split()
 )
 PRODUCTS = frozenset(
     """
     mul mul_ multiply matmul bmm mm mv dot einsum div div_ true_divide __mul__ __rmul__ __truediv__ __matmul__ __rmatmul__
-    baddbmm addmm outer
+    baddbmm addmm outer __imul__ __itruediv__
     """.split()
 )
-QUOTIENTS = frozenset("div div_ true_divide __truediv__".split())
+QUOTIENTS = frozenset("div div_ true_divide __truediv__ __itruediv__".split())
 """Those of the products that are affine in their first argument only."""
 
 
@@ -76,7 +76,10 @@ KINKS: dict[str, Callable[..., list[Tensor]]] = {
 
 
 class Watch(TorchFunctionMode):
-    """Report every torch function call to `see(name, args, kwargs, result)` while a model runs."""
+    """Report every torch function call to `see(name, args, kwargs, result)` while a model runs.
+
+    Arguments that the call may write over (`relu_`, `z += y`, an activation with inplace=True) are reported as they were before it.
+    """
 
     def __init__(self, see: Callable[[str, tuple[Any, ...], dict[str, Any], Any], None]) -> None:
         super().__init__()
@@ -86,9 +89,12 @@ class Watch(TorchFunctionMode):
         """Run the call, then report it."""
         del types
         name = getattr(func, "__name__", str(func))
-        before = tuple(a.clone() if isinstance(a, Tensor) and name.endswith("_") and not name.startswith("__") else a for a in args)
-        result = func(*args, **(kwargs or {}))
-        self._see(name, before, kwargs or {}, result)
+        kwargs = kwargs or {}
+        by_name = name.startswith("__i") or (name.endswith("_") and not name.startswith("__"))
+        writes = by_name or any(argument is True for argument in (*args, *kwargs.values()))  # inplace=True
+        before = tuple(a.clone() if writes and isinstance(a, Tensor) else a for a in args)
+        result = func(*args, **kwargs)
+        self._see(name, before, kwargs, result)
         return result
 
 
@@ -132,6 +138,28 @@ def outputs_at(model: Callable[[Tensor], Tensor], inputs: Tensor, target: Tensor
             f"target must lie in [0, {outputs.shape[1]}), the model's outputs (got {int(target.min())} to {int(target.max())})"
         )
     return outputs.gather(1, target.view(-1, 1)).squeeze(1)
+
+
+def require_rows_alone(model: Callable[[Tensor], Tensor]) -> None:
+    """Refuse a network that normalises over the batch or drops at random: a row would depend on its neighbours, or on luck.
+
+    Raises:
+        NotApplicable: if a batch norm or a dropout is in training mode.
+    """
+    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
+        if isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)) and module.training:
+            raise NotApplicable(
+                f"{name or type(module).__name__} is in training mode, so the output of a row depends on its batch or on chance; "
+                f"call model.eval() first (got {type(module).__name__} in training mode)"
+            )
+
+
+def reads(model: Callable[[Tensor], Tensor], inputs: Tensor) -> bool:
+    """Whether the output is connected to the input at all; a constant function is not, and its gradient is not defined by autograd."""
+    with torch.enable_grad():
+        point = inputs.detach().clone().requires_grad_()
+        total = model(point).sum()
+        return bool(total.requires_grad) and torch.autograd.grad(total, point, allow_unused=True)[0] is not None
 
 
 def unknown_call(name: str) -> NotApplicable:

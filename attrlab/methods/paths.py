@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attrlab.errors import InvalidInput
+from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.methods.kinks import linear_pieces
-from attrlab.methods.operations import outputs_at
+from attrlab.methods.operations import outputs_at, reads
 
 EXPANDED_BYTES = 64 << 20
 """Captum expands the batch n_steps times; above this size it is told to work through it in parts."""
@@ -26,7 +26,7 @@ def integrated_gradients(
     n_steps is the number of Gauss-Legendre nodes; at a kink of a piecewise-linear network the error falls as 1 / n_steps only.
 
     Raises:
-        InvalidInput: if n_steps is not positive.
+        InvalidInput: if n_steps is not a whole number of at least 1.
     Reference:
         Sundararajan, Taly, Yan (2017), "Axiomatic attribution for deep networks", equations 1 and 3; computed by Captum's
         IntegratedGradients with its default of 50 steps.
@@ -34,8 +34,10 @@ def integrated_gradients(
         Gauss-Legendre nodes instead of a Riemann sum. Captum 0.9 holds the weights of the nodes in float32, so float64 results
         carry an error of about 1e-7 of their size.
     """
-    if n_steps < 1:
-        raise InvalidInput(f"n_steps is the number of quadrature nodes, at least 1 (got {n_steps})")
+    if not isinstance(n_steps, int) or n_steps < 1:
+        raise InvalidInput(f"n_steps is the number of quadrature nodes, a whole number of at least 1 (got {n_steps!r})")
+    if not reads(model, inputs):
+        return torch.zeros_like(inputs)
     from captum.attr import IntegratedGradients  # heavy: imports matplotlib
 
     expanded = inputs.numel() * inputs.element_size() * n_steps
@@ -66,7 +68,7 @@ def exact_integrated_gradients(
 
     Raises:
         NotApplicable: if the network calls something that is not known to be piecewise linear, or turns out not to be linear between
-            kinks (a product of two varying factors).
+            kinks (a product of two varying factors), or its gradient is not that of its function (detach).
     Reference:
         Sundararajan, Taly, Yan (2017), equation 1, evaluated in closed form.
     """
@@ -87,4 +89,20 @@ def exact_integrated_gradients(
             (slope,) = torch.autograd.grad(total, point, allow_unused=True)
         if slope is not None:
             scores.index_add_(0, where, slope)
-    return scores * (inputs - baseline)
+    scores *= inputs - baseline
+    _require_completeness(model, inputs, baseline, target, scores)
+    return scores
+
+
+def _require_completeness(model: nn.Module, inputs: Tensor, baseline: Tensor, target: Tensor, scores: Tensor) -> None:
+    """Refuse a result that breaks the fundamental theorem of calculus: autograd's gradient is then not that of the function."""
+    with torch.no_grad():
+        left, right = outputs_at(model, baseline, target), outputs_at(model, inputs, target)
+    gap = (scores.flatten(1).sum(1) - (right - left)).abs()
+    # The bound of the linearity of the pieces: it covers the deepest networks and still sees any part that is cut off.
+    bound = torch.finfo(scores.dtype).eps ** 0.5 * (1 + left.abs() + right.abs() + scores.flatten(1).abs().sum(1))
+    if not bool((gap <= bound).all()):
+        raise NotApplicable(
+            "the gradient that autograd reports does not integrate to the difference of outputs, as after detach() or a custom backward; "
+            f"use a method that only asks for values (shapley, occlusion) (got a gap of {float(gap.max()):.3g})"
+        )

@@ -1,0 +1,352 @@
+"""The path integral is checked against a Riemann sum, the exact sum in fractions, and numbers worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from attrlab.errors import InvalidInput, NotApplicable
+from attrlab.methods import exact_integrated_gradients, integrated_gradients, paths
+from synthetic.families import dense
+from synthetic.gadgets import relu_network
+from synthetic.graphs.networks import MessageNetwork
+from synthetic.oracles import path_integral
+from tests.reference_gradients import riemann
+
+SEARCH = settings(max_examples=60, deadline=None)  # machines differ in speed, and speed is not the claim
+WEIGHTS_IN_FLOAT32 = 1e-6
+"""Captum holds the weights of the quadrature in float32: 6e-8, times scores of order 10."""
+
+
+class Function(nn.Module):
+    """A network given as a plain function of the rows, with a linear layer on either side where `width` is given."""
+
+    def __init__(self, function, *, columns=4, width=None):
+        super().__init__()
+        self.function = function
+        generator = torch.Generator().manual_seed(7)
+        self.first, self.last = (nn.Linear(columns, width), nn.Linear(width, 2)) if width else (nn.Identity(), nn.Identity())
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        self.requires_grad_(False)
+
+    def forward(self, rows):
+        return self.last(self.function(self.first(rows)))
+
+
+def drawn(generator, *shape):
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def zeros(batch):
+    return torch.zeros(batch, dtype=torch.int64)
+
+
+def gap(model, inputs, baseline, target, scores):
+    rows = torch.arange(len(inputs))
+    delta = model(inputs)[rows, target] - model(baseline)[rows, target]
+    return float((scores.flatten(1).sum(1) - delta).abs().max())
+
+
+def slope_of(model, target):
+    """The gradient of one row as a function on numpy arrays."""
+
+    def slope(point):
+        row = torch.from_numpy(point)[None].requires_grad_()
+        return torch.autograd.grad(model(row)[0, target], row)[0][0].numpy()
+
+    return slope
+
+
+def test_quadrature_agrees_with_a_riemann_sum_on_a_smooth_network(generator):
+    model = Function(torch.tanh, width=6)
+    inputs, baseline, target = drawn(generator, 3, 4), drawn(generator, 3, 4), torch.tensor([1, 0, 1])
+    found = integrated_gradients(model, inputs, target=target, baseline=baseline)
+    for row in range(3):
+        expected = riemann(slope_of(model, target[row]), inputs[row].numpy(), baseline[row].numpy(), steps=2000)
+        # Middles of 2000 steps err by f''/24 · 2.5e-7; the 50 Gauss-Legendre nodes by less than the float32 weights.
+        np.testing.assert_allclose(found[row].numpy(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("function", "point", "expected", "atol"),
+    [
+        (lambda x: x[:, :1] * x[:, 1:2] + x[:, 2:], (2.0, 3.0, 4.0), (3.0, 3.0, 4.0), WEIGHTS_IN_FLOAT32),
+        # A kink at a = 1/2, which 50 symmetric nodes straddle without error.
+        (lambda x: torch.relu(x[:, :1] + x[:, 1:] - 1), (1.0, 1.0), (0.5, 0.5), WEIGHTS_IN_FLOAT32),
+    ],
+    ids=["x1 x2 + x3", "relu(x1 + x2 - 1)"],
+)
+def test_integrated_gradients_of_functions_worked_out_by_hand(function, point, expected, atol):
+    inputs = torch.tensor([point], dtype=torch.float64)
+    found = integrated_gradients(Function(function), inputs, target=zeros(1), baseline=torch.zeros_like(inputs))
+    assert found[0].tolist() == pytest.approx(expected, abs=atol)
+
+
+@pytest.mark.parametrize("n_steps", [0, -3, 2.5, "50", None])
+def test_n_steps_that_is_not_a_positive_whole_number_is_refused(n_steps):
+    with pytest.raises(InvalidInput, match="n_steps is the number of quadrature nodes"):
+        integrated_gradients(Function(torch.tanh), torch.ones(1, 2), target=zeros(1), baseline=torch.zeros(1, 2), n_steps=n_steps)
+
+
+@pytest.mark.parametrize("limit", [1, 4 * 8 * 60, 10**9], ids=["one row at a time", "in part", "at once"])
+def test_working_through_the_expanded_batch_in_parts_changes_nothing(limit, generator, monkeypatch):
+    model = Function(torch.tanh, width=6)
+    inputs, baseline = drawn(generator, 5, 4), drawn(generator, 5, 4)
+    sizes = []
+    model.register_forward_pre_hook(lambda _, arguments: sizes.append(len(arguments[0])))
+    whole = integrated_gradients(model, inputs, target=zeros(5), baseline=baseline)
+    sizes.clear()
+    monkeypatch.setattr(paths, "EXPANDED_BYTES", limit)
+    parts = integrated_gradients(model, inputs, target=zeros(5), baseline=baseline)
+    torch.testing.assert_close(parts, whole, atol=WEIGHTS_IN_FLOAT32, rtol=0)
+    assert max(sizes) <= max(5, limit // (4 * 8))
+
+
+@pytest.mark.parametrize("limit", [1, 10**9])
+def test_working_through_the_pieces_in_parts_changes_nothing(limit, generator, monkeypatch):
+    model = Function(torch.relu, width=16)
+    inputs, baseline = drawn(generator, 5, 4), drawn(generator, 5, 4)
+    monkeypatch.setattr(paths, "EXPANDED_BYTES", limit)
+    scores = exact_integrated_gradients(model, inputs, target=zeros(5), baseline=baseline)
+    assert gap(model, inputs, baseline, zeros(5), scores) <= 1e-12  # rounding of some dozen pieces
+
+
+@st.composite
+def networks(draw):
+    """Layers of small integers with one to three hidden layers, and a segment between half-integer points."""
+    weights = st.integers(-2, 2)
+    widths = [draw(st.integers(1, 3), label="width") for _ in range(draw(st.integers(1, 3), label="hidden layers") + 1)] + [1]
+    layers = [
+        (
+            draw(st.lists(st.lists(weights, min_size=into, max_size=into), min_size=out, max_size=out), label="weight"),
+            draw(st.lists(weights, min_size=out, max_size=out), label="bias"),
+        )
+        for into, out in itertools.pairwise(widths)
+    ]
+    halves = st.lists(st.integers(-6, 6).map(lambda v: v / 2), min_size=widths[0], max_size=widths[0])
+    return layers, draw(halves, label="x"), draw(halves, label="baseline")
+
+
+@given(drawn_=networks())
+@SEARCH
+def test_exact_integral_is_the_sum_in_fractions(drawn_):
+    """Also through points where several units change sign at once, and along pieces on which a unit is identically zero."""
+    layers, x, baseline = drawn_
+    numbers = [(np.array(weight, dtype=float), np.array(bias, dtype=float)) for weight, bias in layers]
+    expected = path_integral(numbers, np.array(x), np.array(baseline))
+    inputs, start = torch.tensor([x], dtype=torch.float64), torch.tensor([baseline], dtype=torch.float64)
+    found = exact_integrated_gradients(dense(layers).model, inputs, target=zeros(1), baseline=start)
+    np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-9)  # values up to 10^4, and cuts closed over 256 eps
+
+
+def test_exact_integral_of_a_convolution_is_the_limit_of_fine_quadrature(generator):
+    convolutions = (nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(3, 2, 2), nn.ReLU())
+    model = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(8, 2))
+    for parameter in model.double().requires_grad_(False).parameters():
+        parameter.copy_(drawn(generator, *parameter.shape))
+    inputs, baseline, target = drawn(generator, 2, 2, 6, 6), torch.zeros(2, 2, 6, 6, dtype=torch.float64), torch.tensor([0, 1])
+    found = exact_integrated_gradients(model, inputs, target=target, baseline=baseline)
+    assert gap(model, inputs, baseline, target, found) <= 1e-11  # rounding of some hundred pieces of a function of order 10
+    for row in range(2):
+        middles = ((torch.arange(4000, dtype=torch.float64) + 0.5) / 4000).view(-1, 1, 1, 1)
+        points = (baseline[row] + middles * (inputs[row] - baseline[row])).requires_grad_()
+        (slopes,) = torch.autograd.grad(model(points)[:, target[row]].sum(), points)
+        # Each kink spoils one of 4000 steps; the jumps of the gradient are of order 10.
+        torch.testing.assert_close(found[row], slopes.mean(0) * (inputs[row] - baseline[row]), atol=2e-2, rtol=0)
+
+
+def test_exact_integral_of_a_graph_row_is_the_limit_of_fine_quadrature(generator):
+    """In the edge game the messages are constant along the path and the product A_ij relu(...) is linear; in the feature game A is."""
+    model = MessageNetwork(receiver=[1.0, 0.5], sender=[-1.0, 2.0], offset=0.25, root=[1.0, -1.0]).double().requires_grad_(False)
+    inputs = drawn(generator, 2, 4, 6)
+    for part in (slice(0, 4), slice(4, 6)):
+        baseline = inputs.clone()
+        baseline[:, :, part] = 0
+        found = exact_integrated_gradients(model, inputs, target=zeros(2), baseline=baseline)
+        assert gap(model, inputs, baseline, zeros(2), found) <= 1e-12  # rounding of 16 messages
+        for row in range(2):
+            expected = riemann(slope_of(model, 0), inputs[row].numpy(), baseline[row].numpy(), steps=400)
+            np.testing.assert_allclose(found[row].numpy(), expected, atol=5e-2)  # 16 kinks, each spoils one of 400 steps
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_completeness_gap_of_random_networks_is_rounding(seed):
+    generator = torch.Generator().manual_seed(seed)
+    layers = [(drawn(generator, out, into) / into**0.5, drawn(generator, out)) for into, out in ((20, 64), (64, 64), (64, 1))]
+    model = relu_network([(weight, bias.tolist()) for weight, bias in layers]).requires_grad_(False)
+    inputs, baseline = drawn(generator, 2, 20), drawn(generator, 2, 20)
+    scores = exact_integrated_gradients(model, inputs, target=zeros(2), baseline=baseline)
+    assert gap(model, inputs, baseline, zeros(2), scores) <= 1e-12  # a hundred pieces of rounding 1e-15
+
+
+TWICE = nn.ReLU()
+PIECEWISE = {
+    "functional relu": torch.relu,
+    "tensor method": lambda z: z.relu(),
+    "relu_": lambda z: z.clone().relu_(),
+    "in-place functional": lambda z: functional.relu(z, inplace=True),
+    "in-place by position": lambda z: functional.relu(z, True),
+    "in-place module": nn.ReLU(inplace=True),
+    "reused module": lambda z: TWICE(TWICE(z) - 0.5),
+    "leaky_relu": lambda z: functional.leaky_relu(z, 0.3),
+    "in-place leaky_relu": nn.LeakyReLU(0.3, inplace=True),
+    "clamp": lambda z: z.clamp(-0.3, 0.4),
+    "clamp by one bound": lambda z: torch.clamp(z, max=0.4),
+    "clamp_min": lambda z: z.clamp_min(-0.2),
+    "clip": lambda z: torch.clip(z, min=0.1),
+    "abs": torch.abs,
+    "maximum": lambda z: torch.maximum(z, z.flip(1)),
+    "minimum": lambda z: torch.minimum(z, 0.2 - z),
+    "relu6": lambda z: functional.relu6(8 * z),
+    "in-place relu6": lambda z: functional.relu6(8 * z, inplace=True),
+    "hardtanh": nn.Hardtanh(-0.4, 0.2),
+    "in-place hardtanh": nn.Hardtanh(-0.4, 0.2, inplace=True),
+    "prelu": nn.PReLU().double().requires_grad_(False),
+    "argument written over afterwards": lambda z: torch.relu(z) + z.sub_(3),
+    "residual in place": lambda z: _plus_in_place(2 * z, torch.relu(z)),
+    "weighted by a constant": lambda z: torch.relu(2 * z) @ z.new_ones(8, 8) * z.new_tensor([2.0]) / 3,
+    "eval batch norm": nn.Sequential(nn.BatchNorm1d(8), nn.ReLU()).double().eval().requires_grad_(False),
+}
+
+
+def _plus_in_place(one, two):
+    one += two
+    return one
+
+
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_piecewise_linear_calls_are_integrated_exactly(name, generator):
+    """The scores are complete to rounding, and fine quadrature gives the same to the width of a step."""
+    model = Function(PIECEWISE[name], width=8)
+    inputs, baseline, target = drawn(generator, 3, 4), drawn(generator, 3, 4), torch.tensor([0, 1, 0])
+    found = exact_integrated_gradients(model, inputs, target=target, baseline=baseline)
+    assert gap(model, inputs, baseline, target, found) <= 1e-11  # rounding, outputs of order 100
+    for row in range(3):
+        middles = ((torch.arange(3000, dtype=torch.float64) + 0.5) / 3000)[:, None]
+        points = (baseline[row] + middles * (inputs[row] - baseline[row])).requires_grad_()
+        (slopes,) = torch.autograd.grad(model(points)[:, target[row]].sum(), points)
+        expected = slopes.mean(0) * (inputs[row] - baseline[row])
+        torch.testing.assert_close(found[row], expected, atol=5e-3 * float(1 + expected.abs().max()), rtol=0)
+
+
+CURVED = {
+    "softplus": (functional.softplus, "'softplus'"),
+    "gelu": (nn.GELU(), "'gelu'"),
+    "tanh": (torch.tanh, "'tanh'"),
+    "pow": (lambda z: z**3, "'pow'|'__pow__'"),
+    "where": (lambda z: torch.where(z > 0, z, z - 1), "'gt'|'__gt__'"),
+    "max pool": (lambda z: functional.max_pool1d(z[:, None], 2)[:, 0].repeat(1, 2), "max_pool1d'"),
+    "square by product": (lambda z: z * z, "product 'mul'|product '__mul__'"),
+    "square by keyword": (lambda z: torch.mul(z, other=z), "product 'mul'"),
+    "square in place": (lambda z: z.clone().mul_(z), "product 'mul_'"),
+    "quotient": (lambda z: 1 / (z.abs() + 1), "'reciprocal'|product|__rdiv__|__rtruediv__"),
+    "matrix product": (lambda z: (z[:, :, None] @ z[:, None, :]).sum(1), "product 'matmul'|product '__matmul__'"),
+}
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_what_is_not_piecewise_linear_is_refused_by_name(name, generator):
+    function, named = CURVED[name]
+    inputs = drawn(generator, 2, 4)
+    with pytest.raises(NotApplicable, match=named) as refusal:
+        exact_integrated_gradients(Function(function, width=8), inputs, target=zeros(2), baseline=torch.zeros_like(inputs))
+    assert "integrated_gradients" in str(refusal.value)  # what to use instead
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[:, :1] * x[:, :1] * x[:, :1] - x[:, 1:] * x[:, 1:] * x[:, 1:],  # zero along the diagonal; (1, -1) is right
+        lambda x: x[:, :1] * (x[:, :1] - 1) * (3 * x[:, :1] - 1),  # zero at 0, 1/3 and 1; (0, 0) is right
+        lambda x: x[:, :1] * (1 - x[:, 1:]),  # zero at both ends; (1/2, -1/2) is right
+    ],
+    ids=["cubes that cancel", "a bump with a root at 1/3", "a bump between the ends"],
+)
+def test_curvature_that_the_output_does_not_show_is_refused(function):
+    inputs = torch.ones(1, 2, dtype=torch.float64)
+    with pytest.raises(NotApplicable, match=r"the product '\w+' bends by"):
+        exact_integrated_gradients(Function(function), inputs, target=zeros(1), baseline=torch.zeros_like(inputs))
+
+
+def test_a_bump_of_relus_that_is_invisible_at_the_ends_is_integrated_exactly():
+    """hat(x1) + relu(x2 - 1/2), with a hat between 0.45 and 0.55: x1 goes up and down again, and gets 0."""
+
+    def hat(x):
+        s = x[:, :1]
+        up, top, down = torch.relu(s - 0.45), torch.relu(s - 0.5), torch.relu(s - 0.55)
+        return up - 2 * top + down + torch.relu(x[:, 1:] - 0.5)
+
+    inputs = torch.ones(1, 2, dtype=torch.float64)
+    scores = exact_integrated_gradients(Function(hat), inputs, target=zeros(1), baseline=torch.zeros_like(inputs))
+    assert scores[0].tolist() == pytest.approx([0.0, 0.5], abs=1e-12)
+
+
+def test_a_network_whose_gradient_is_not_that_of_its_function_is_refused(generator):
+    inputs = drawn(generator, 2, 4)
+    with pytest.raises(NotApplicable, match="as after detach"):
+        exact_integrated_gradients(
+            Function(lambda z: z.detach() + torch.relu(z), width=8), inputs, target=zeros(2), baseline=torch.zeros_like(inputs)
+        )
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(8), nn.Dropout(0.5)], ids=["batch norm", "dropout"])
+def test_a_network_in_which_rows_are_not_alone_is_refused_and_left_as_it_was(layer, generator):
+    model = Function(layer.double().train(), width=8)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    inputs = drawn(generator, 3, 4)
+    with pytest.raises(NotApplicable, match=r"function is in training mode.*call model.eval\(\)"):
+        exact_integrated_gradients(model, inputs, target=zeros(3), baseline=torch.zeros_like(inputs))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_linear_network_gets_weight_times_difference(generator):
+    model = nn.Linear(3, 2).double().requires_grad_(False)
+    inputs, baseline = drawn(generator, 4, 3), drawn(generator, 4, 3)
+    for method in (exact_integrated_gradients, integrated_gradients):
+        scores = method(model, inputs, target=torch.tensor([0, 1, 0, 1]), baseline=baseline)
+        expected = model.weight[[0, 1, 0, 1]] * (inputs - baseline)
+        torch.testing.assert_close(scores, expected, atol=WEIGHTS_IN_FLOAT32, rtol=0)
+
+
+@pytest.mark.parametrize("method", [exact_integrated_gradients, integrated_gradients])
+@pytest.mark.parametrize("trainable", [False, True], ids=["frozen", "trainable"])
+def test_a_constant_function_gets_zeros(method, trainable):
+    model = nn.Module()
+    model.value = nn.Parameter(torch.ones(1, 2), requires_grad=trainable)
+    model.forward = lambda inputs: model.value.expand(len(inputs), 2)
+    inputs = torch.ones(3, 4)
+    assert torch.equal(method(model, inputs, target=zeros(3), baseline=0 * inputs), torch.zeros_like(inputs))
+
+
+@pytest.mark.parametrize("method", [exact_integrated_gradients, integrated_gradients])
+def test_an_input_that_is_its_baseline_gets_zeros(method, generator):
+    inputs = drawn(generator, 3, 4)
+    scores = method(Function(torch.relu, width=8), inputs, target=zeros(3), baseline=inputs.clone())
+    assert torch.equal(scores, torch.zeros_like(inputs))
+
+
+def test_many_rows_at_once_equal_the_rows_alone(generator):
+    model = Function(lambda z: torch.relu(torch.relu(z) - torch.relu(z.flip(1))), width=8)
+    inputs, baseline, target = drawn(generator, 40, 4), drawn(generator, 40, 4), torch.arange(40) % 2
+    whole = exact_integrated_gradients(model, inputs, target=target, baseline=baseline)
+    alone = [exact_integrated_gradients(model, inputs[[r]], target=target[[r]], baseline=baseline[[r]]) for r in range(40)]
+    torch.testing.assert_close(whole, torch.cat(alone), atol=1e-12, rtol=0)  # sums in another order
+
+
+def test_in_float32_the_exact_integral_keeps_float32_accuracy(generator):
+    layers = [(drawn(generator, out, into) / into**0.5, drawn(generator, out).tolist()) for into, out in ((10, 64), (64, 64), (64, 1))]
+    model = relu_network(layers).requires_grad_(False)
+    inputs, baseline = drawn(generator, 4, 10), drawn(generator, 4, 10)
+    exact = exact_integrated_gradients(model, inputs, target=zeros(4), baseline=baseline)
+    single = exact_integrated_gradients(model.float(), inputs.float(), target=zeros(4), baseline=baseline.float())
+    assert single.dtype == torch.float32
+    # Kinks closer than 256 eps = 3e-5 are taken as one, and the gradient jumps by less than 1 there.
+    torch.testing.assert_close(single.double(), exact, atol=1e-3, rtol=0)
