@@ -8,6 +8,7 @@ of the test reports, as JSON text, so that they cross process borders under pyte
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -52,10 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take up the collection of records, on the process that reports."""
+    """Take up the collection of records."""
     config.addinivalue_line("markers", "attrlab: an evaluation of the attribution laboratory")
-    config.stash[_RECORDS] = []
-    config.stash[_CLOCK] = _Clock()
+    config.pluginmanager.register(Collector(config), "attrlab-collector")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -64,13 +64,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     named = any(config.getoption(f"--attrlab-{name}") for name in ("method", "claim", "environment", "json", "html"))
     if not named and config.getoption("--attrlab-device") == "cpu":
         return
-    from attrlab.errors import AttrlabError
-    from evaluations.laboratory import Laboratory
-
-    try:
-        config.stash[_LABORATORY] = Laboratory.from_options(config.option)
-    except AttrlabError as error:
-        raise pytest.UsageError(str(error)) from error
+    laboratory_of(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -85,6 +79,8 @@ def laboratory_of(config: pytest.Config) -> Laboratory:
     Raises:
         pytest.UsageError: if an option names something unknown.
     """
+    # One thread for numpy's linear algebra as for torch's; it is read when numpy is first imported, which the next lines do.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from attrlab.errors import AttrlabError
     from evaluations.laboratory import Laboratory
 
@@ -117,76 +113,58 @@ def _cell_of(item: pytest.Item) -> Any:
     return item.callspec.params["cell"]  # type: ignore[attr-defined]
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Collect the records of an evaluation; runs in the process that reports."""
-    config = _CONFIG.get("config")
-    if config is None or not any(name in (PROPERTY, IDENTITY) for name, _ in report.user_properties):
-        return
-    if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
-        config.stash[_RECORDS].append(report)
+class Collector:
+    """Collects the records of the evaluations in the process that reports, says how long they will take, and reports at the end."""
 
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the clock of the remaining time."""
-    _CONFIG["config"] = session.config
-    session.config.stash[_CLOCK].start(sum(1 for item in session.items if item.get_closest_marker("attrlab")))
-
-
-def pytest_runtest_logfinish(nodeid: str, location: tuple[str, int | None, str]) -> None:
-    """Say every few seconds how far the evaluations are and how long they will take."""
-    del nodeid, location
-    config = _CONFIG.get("config")
-    line = config.stash[_CLOCK].line() if config is not None else ""
-    reporter = config.pluginmanager.get_plugin("terminalreporter") if config is not None else None
-    if line and reporter is not None:
-        reporter.ensure_newline()
-        reporter.write_line(line)
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the tables and write the files that were asked for, from the records alone."""
-    reports = config.stash[_RECORDS]
-    if not reports:
-        return
-    from evaluations.summary import run_of, write_reports
-
-    run = run_of(reports, laboratory_of(config), seconds=config.stash[_CLOCK].seconds())
-    for line in write_reports(run, laboratory_of(config), width=terminalreporter._tw.fullwidth):
-        terminalreporter.write_line(line)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Forget the run."""
-    if _CONFIG.get("config") is config:
-        _CONFIG.clear()
-
-
-class _Clock:
-    """How many evaluations are done, and how long the rest will take at the pace so far."""
-
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._reports: list[pytest.TestReport] = []
         self._total = self._done = 0
         self._started = self._told = time.monotonic()
 
-    def start(self, total: int) -> None:
-        self._total, self._done = total, 0
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the clock of the remaining time."""
+        self._start(sum(1 for item in session.items if item.get_closest_marker("attrlab")))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Start the clock where pytest-xdist distributes the tests; every worker collects all of them."""
+        del node
+        self._start(len(ids))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the report of an evaluation, and say every few seconds how far they are."""
+        if not any(name in (PROPERTY, IDENTITY) for name, _ in report.user_properties):
+            return
+        if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
+            self._reports.append(report)
+            self._done += 1
+            self._tell()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the tables and write the files that were asked for, from the records alone."""
+        if not self._reports:
+            return
+        from evaluations.summary import run_of, write_reports
+
+        laboratory = laboratory_of(self._config)
+        run = run_of(self._reports, laboratory, seconds=time.monotonic() - self._started)
+        for line in write_reports(run, laboratory, width=terminalreporter._tw.fullwidth):
+            terminalreporter.write_line(line)
+
+    def _start(self, total: int) -> None:
+        self._total = total
         self._started = self._told = time.monotonic()
 
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    def line(self) -> str:
-        """One more is done; a line if the last one is some seconds old, else nothing."""
-        self._done += 1
+    def _tell(self) -> None:
         now = time.monotonic()
-        if not self._total or now - self._told < PROGRESS_SECONDS or self._done >= self._total:
-            return ""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or now - self._told < PROGRESS_SECONDS or self._done >= self._total:
+            return
         self._told = now
         left = (now - self._started) / self._done * (self._total - self._done)
-        return f"{self._done} of {self._total} evaluations, about {left:.0f} s left"
+        reporter.ensure_newline()
+        reporter.write_line(f"{self._done} of {self._total} evaluations, about {left:.0f} s left")
 
 
-_RECORDS: pytest.StashKey[list[pytest.TestReport]] = pytest.StashKey()
 _LABORATORY: pytest.StashKey[Laboratory] = pytest.StashKey()
-_CLOCK: pytest.StashKey[_Clock] = pytest.StashKey()
-_CONFIG: dict[str, pytest.Config] = {}

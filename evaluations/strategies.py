@@ -68,7 +68,7 @@ def _networks(axiom: Axiom, given: frozenset[str]) -> st.SearchStrategy[DrawnNet
     if "others" in axiom.needs:
         return st.one_of(_layers().map(dense), _thresholds(threshold_pair))
     if "independent" in axiom.needs:
-        differences = st.builds(lambda layers, z, c: difference_of_equals(layers, z, c), _layers(), _affine(2), st.integers(0, 2))
+        differences = st.builds(difference_of_equals, _layers(), _affine(2), st.integers(0, 2), _shifts(2))
         return st.one_of(st.builds(lambda layers, at: with_null_column(layers, at=at), _layers(), st.integers(0, 1)), differences)
     if "orbit" in axiom.needs:
         return st.one_of(_layers(least=2).map(tied), _layers(least=2).map(symmetric), _thresholds(symmetric_threshold, least=2))
@@ -102,12 +102,16 @@ def _affine(columns: int) -> st.SearchStrategy[tuple[list[int], int]]:
     return st.tuples(st.lists(st.integers(-2, 2), min_size=columns, max_size=columns), st.integers(-1, 1))
 
 
+def _shifts(columns: int) -> st.SearchStrategy[list[tuple[int, tuple[list[int], int]]]]:
+    """The units a_k relu(u_k) that a threshold pair subtracts."""
+    return st.lists(st.tuples(st.integers(0, 2), _affine(columns)), max_size=2)
+
+
 @st.composite
 def _thresholds(draw: st.DrawFn, build: Callable[..., DrawnNetwork], *, least: int = 1) -> DrawnNetwork:
     """relu(relu(z) - c - Σ a_k relu(u_k)) and its equal, on up to three inputs."""
     columns = draw(st.integers(least, 3), label="inputs")
-    others = draw(st.lists(st.tuples(st.integers(0, 2), _affine(columns)), max_size=2), label="units")
-    return build(draw(_affine(columns), label="z"), draw(st.integers(0, 3), label="c"), others)
+    return build(draw(_affine(columns), label="z"), draw(st.integers(0, 3), label="c"), draw(_shifts(columns), label="units"))
 
 
 def _equal_in_orbits(values: Sequence[int], orbit: Sequence[int]) -> list[int]:

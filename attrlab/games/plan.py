@@ -17,7 +17,6 @@ from torch import Tensor
 
 from attrlab.errors import InvalidInput
 
-
 ALWAYS = 1 << 62
 """The bit that is on in every code: players that a code does not speak of are kept."""
 

@@ -58,8 +58,10 @@ def rank(
     """Order the present players of each row by score, in blocks of ties.
 
     Raises:
-        InvalidInput: if the shapes differ.
+        InvalidInput: if the shapes differ, or scores are not floating-point.
     """
+    if not scores.is_floating_point():
+        raise InvalidInput(f"scores must be floating-point: write scores.double() (got {scores.dtype})")
     if scores.shape != present.shape or scores.dim() != 2:
         raise InvalidInput(
             f"scores must be (batch, players), like present, {tuple(present.shape)}: write players_of(scores, feature_mask, players) "

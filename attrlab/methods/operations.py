@@ -22,10 +22,10 @@ AFFINE = frozenset(
     add add_ sub sub_ rsub neg linear conv1d conv2d conv3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
     adaptive_avg_pool2d sum mean cumsum reshape view flatten unflatten permute transpose transpose_ t movedim squeeze unsqueeze
     expand expand_as repeat repeat_interleave cat concat stack unbind chunk split index_select gather select narrow roll flip
-    diagonal tril triu pad __getitem__ clone contiguous to double float half type_as detach identity dropout zeros_like ones_like
-    new_zeros new_ones new_full new_tensor zeros ones full arange eye T mT size dim numel __get__ __len__ __iter__
-    is_floating_point requires_grad_ shape stride is_complex get_device trace view_as reshape_as __radd__ __rsub__ __add__ __sub__ __neg__ batch_norm _pad index_add
-    index_add_ scatter_add scatter_add_ __iadd__ __isub__
+    diagonal tril triu pad __getitem__ clone contiguous to double float half type_as detach identity dropout zeros_like
+    ones_like new_zeros new_ones new_full new_tensor zeros ones full arange eye T mT size dim numel __get__ __len__ __iter__
+    is_floating_point requires_grad_ shape stride is_complex get_device trace view_as reshape_as __radd__ __rsub__ __add__
+    __sub__ __neg__ batch_norm _pad index_add index_add_ scatter_add scatter_add_ __iadd__ __isub__
     """.split()
 )
 PRODUCTS = frozenset(

@@ -222,3 +222,8 @@ def test_an_unknown_option_is_told_what_there_is(options, message):
 def test_scores_shaped_like_inputs_are_told_to_be_summed_per_player():
     with pytest.raises(InvalidInput, match=r"players_of\(scores, feature_mask, players\) \(got \(1, 3\)\)"):
         curve(linear([[1.0, 2.0]]), torch.zeros(1, 3, dtype=torch.float64))
+
+
+def test_integer_scores_are_told_to_be_floating_point():
+    with pytest.raises(InvalidInput, match=r"write scores.double\(\) \(got torch.int64\)"):
+        curve(linear([[1.0, 2.0]]), torch.tensor([[1, 2]]))

@@ -197,6 +197,21 @@ def test_nothing_is_drawn_from_the_global_generator_and_inputs_stay():
     assert torch.equal(game.inputs, inputs)
 
 
+def test_the_model_runs_without_gradients_and_under_the_policy_of_the_game():
+    inner = network(8).requires_grad_(True)
+    seen = []
+
+    def watched(x):
+        seen.append((torch.is_grad_enabled(), torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic))
+        return inner(x)
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+    game = ragged(8, model=watched, policy=Policy(tf32=not before[0], deterministic=not before[1]))
+    assert not evaluate(game, plans(game, 8)["masks"]).logits.requires_grad
+    assert set(seen) == {(False, not before[0], not before[1])}
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == before
+
+
 def test_progress_counts_up_to_the_number_of_forwards():
     game, seen = ragged(6, rows=4, policy=Policy(chunk_bytes=1)), []
     jobs = AllSubsets(rows=torch.arange(4), members=torch.arange(5).expand(4, 5), players=5)

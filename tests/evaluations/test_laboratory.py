@@ -1,0 +1,78 @@
+"""The options of a run are read before anything runs, and what is wrong with one is said in one sentence."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from attrlab.errors import AttrlabError
+from attrlab.registry import method_names
+from evaluations.laboratory import Laboratory
+from synthetic import environment_ids
+
+DEFAULTS = {
+    "method": [],
+    "claim": [],
+    "environment": [],
+    "device": "cpu",
+    "rows": 4,
+    "examples": 5,
+    "seed": 0,
+    "json": None,
+    "html": None,
+    "unclaimed": False,
+}
+
+
+def laboratory(**changed: object) -> Laboratory:
+    return Laboratory.from_options(Namespace(**{f"attrlab_{name}": value for name, value in {**DEFAULTS, **changed}.items()}))
+
+
+def test_without_options_every_method_meets_every_environment():
+    opened = laboratory()
+    assert tuple(method.name for method in opened.methods) == method_names()
+    assert opened.environments == environment_ids()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"method": ["integated_gradients"]}, "Did you mean 'integrated_gradients'"),
+        ({"method": ["nowhere.py:f"]}, "there is no file 'nowhere.py'"),
+        ({"method": ["no_such_module:f"]}, "no_such_module does not import: ModuleNotFoundError"),
+        ({"environment": ["colour-cont-v1"]}, "Did you mean 'colour-count-v1'"),
+        ({"claim": ["completness"]}, "Did you mean 'completeness'"),
+        ({"html": "no/such/folder.html"}, "needs an existing folder"),
+        ({"json": "."}, "names a file that can be written"),
+        ({"device": "gpu"}, "there is no device 'gpu': write 'cpu'"),
+        ({"rows": 1}, "--attrlab-rows is at least 2 (got 1)"),
+        ({"examples": 0}, "--attrlab-examples is at least 1 (got 0)"),
+        ({"seed": -1}, "--attrlab-seed is at least 0 (got -1)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_an_unusable_option_is_refused_with_what_to_write(changed: dict[str, object], said: str):
+    with pytest.raises(AttrlabError) as refused:
+        laboratory(**changed)
+    assert said in str(refused.value)
+
+
+def test_two_methods_of_one_name_are_numbered(tmp_path: Path):
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text("def mine(model, inputs):\n    return inputs\n")
+    opened = laboratory(method=[f"{tmp_path}/one.py:mine", f"{tmp_path}/two.py:mine"])
+    assert [method.name for method in opened.methods] == ["mine", "mine#2"]
+
+
+def test_a_stage_is_prepared_once_and_depends_on_the_seed():
+    first, second = laboratory(seed=1), laboratory(seed=2)
+    assert first.stage("additive-v1") is first.stage("additive-v1")
+    assert not first.stage("additive-v1").batch.inputs.equal(second.stage("additive-v1").batch.inputs)
+    assert first.stage("additive-v1").batch.inputs.equal(laboratory(seed=1).stage("additive-v1").batch.inputs)
+
+
+def test_witnesses_are_not_scored():
+    opened = laboratory()
+    assert set(opened.environments) - set(opened.scored()) == {id for id in environment_ids() if "witness" in id}
