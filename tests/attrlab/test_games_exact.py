@@ -152,10 +152,15 @@ def test_probability_and_functions_of_the_logits_can_be_the_worth():
 
 def test_too_many_players_are_refused_before_anything_is_computed():
     calls = []
-    game = table_game(lambda x: calls.append(1) or x.sum(1), 22)
-    with pytest.raises(NotApplicable, match=r"row 0 has 22 live players, .* asked only up to 20: .* limit=22 for 2\^22 forwards"):
+    game = table_game(lambda x: calls.append(1) or x.sum(1), 21)
+    with pytest.raises(NotApplicable, match=r"row 0 has 21 live players, .* asked only up to 20: .* limit=21 for 2\^21 forwards"):
         shapley(game)
     assert not calls
+
+
+def test_the_limit_itself_is_enumerated():
+    game = table_game(lambda x: x.sum(1), 3)
+    torch.testing.assert_close(shapley(game, limit=3), torch.ones(1, 3, dtype=torch.float64), atol=CLOSE, rtol=0)
 
 
 def test_the_imputer_decides_who_is_live():
