@@ -150,6 +150,12 @@ def test_probability_and_functions_of_the_logits_can_be_the_worth():
     torch.testing.assert_close(largest, game.model(game.inputs).amax(1) - game.model(game.baseline).amax(1), atol=CLOSE, rtol=0)
 
 
+def test_the_probability_of_a_single_output_is_logistic():
+    game = table_game(lambda x: 3 * x.sum(1) - 2, 2)
+    expected = torch.tensor(4.0, dtype=torch.float64).sigmoid() - torch.tensor(-2.0, dtype=torch.float64).sigmoid()
+    torch.testing.assert_close(shapley(game, value="probability").sum(), expected, atol=CLOSE, rtol=0)
+
+
 def test_too_many_players_are_refused_before_anything_is_computed():
     calls = []
     game = table_game(lambda x: calls.append(1) or x.sum(1), 21)
