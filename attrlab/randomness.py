@@ -6,7 +6,7 @@ any generator with a state.
 
 from __future__ import annotations
 
-from math import prod
+from math import log2, prod
 
 import torch
 from torch import Tensor
@@ -17,13 +17,16 @@ _GOLDEN, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 
 def row_uniform(seeds: Tensor, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float64) -> Tensor:
     """Independent uniforms in [0, 1) of shape (rows, *shape), row r drawn from the stream of seeds[r].
 
+    As many leading bits are drawn as the significand of `dtype` holds, 53 for float64, so that none is rounded up to 1.
+
     Reference:
         Steele, Lea, Flood (2014), "Fast splittable pseudorandom number generators", figure 16 (the mixing function).
     """
     counter = torch.arange(1, prod(shape) + 1, device=seeds.device, dtype=torch.int64)
     state = _mix(seeds.to(torch.int64).view(-1, 1)) + counter * _GOLDEN
-    bits = _shift(_mix(state), 11)  # 53 bits
-    return (bits.to(torch.float64) * 2.0**-53).to(dtype).view(len(seeds), *shape)
+    digits = 1 - round(log2(torch.finfo(dtype).eps))
+    bits = _shift(_mix(state), 64 - digits)
+    return (bits.to(torch.float64) * 2.0**-digits).to(dtype).view(len(seeds), *shape)
 
 
 def _mix(value: Tensor) -> Tensor:

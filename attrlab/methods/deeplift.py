@@ -45,24 +45,37 @@ def deeplift(
         only the Rescale rule, as in Captum; RevealCancel is not offered.
     """
     _preflight(model, inputs, baseline)
-    if not reads(model, inputs[:1]):
-        return torch.zeros_like(inputs)
+    # A function that autograd does not connect to its input has the multiplier 0 everywhere; Captum would raise.
+    scores = _captum(model, inputs, target, baseline) if reads(model, inputs[:1]) else torch.zeros_like(inputs)
+    _require_summation_to_delta(model, inputs, baseline, target, scores)
+    return scores
+
+
+def _captum(model: nn.Module, inputs: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
     from captum.attr import DeepLift  # heavy: imports matplotlib
 
     with warnings.catch_warnings(), torch.enable_grad():
         # Captum announces on every call that it sets hooks on activations; it removes them again (the contract checks that).
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks and attributes on non-linear")
         scores: Tensor = DeepLift(model).attribute(inputs.detach().clone().requires_grad_(), baselines=baseline, target=target)
-    scores = scores.detach()
-    _require_summation_to_delta(model, inputs, baseline, target, scores)
-    return scores
+    return scores.detach()
 
 
 def _preflight(model: nn.Module, inputs: Tensor, baseline: Tensor) -> None:
-    """Run input and baseline through the network once and refuse what Captum's hooks would miss."""
+    """Run input and baseline through the network and refuse what Captum's hooks would miss."""
     if not isinstance(model, nn.Module):
         raise NotApplicable(f"DeepLIFT needs an nn.Module whose activations are modules (got {type(model).__name__})")
     require_rows_alone(model)
+    try:
+        _watch(model, inputs, baseline)
+    except NotApplicable:
+        # A constant of as many entries as there are rows looks like a value that varies; beside one row more it does not.
+        again = torch.arange(len(inputs) + 1, device=inputs.device).clamp(max=len(inputs) - 1)
+        _watch(model, inputs[again], baseline[again])
+
+
+def _watch(model: nn.Module, inputs: Tensor, baseline: Tensor) -> None:
+    """Run input and baseline through the network at once and judge every call."""
     rows, calls = inputs.shape[0], Counter[nn.Module]()
     with active_modules(model) as stack:
 

@@ -12,6 +12,14 @@ from attrlab.methods.operations import KINKS, Watch, active_modules, differs, ou
 from attrlab.side_effects import hooks_of
 
 
+class Raises(nn.Module):
+    """It raises."""
+
+    def forward(self, inputs):
+        del inputs
+        raise ZeroDivisionError
+
+
 def calls(function, *arguments):
     """The calls of a function, each with its first argument as it was before the call."""
     seen = []
@@ -28,29 +36,31 @@ def calls(function, *arguments):
 Z = torch.tensor([[-1.0, 2.0]])
 
 
-@pytest.mark.parametrize(
-    "relu",
-    [
-        nn.ReLU(),
-        nn.ReLU(inplace=True),
-        functional.relu,
-        lambda z: functional.relu(z, inplace=True),
-        lambda z: functional.relu(z, True),
-        torch.relu,
-        torch.relu_,
-        lambda z: z.relu(),
-        lambda z: z.relu_(),
-        functional.relu_,
-    ],
-    ids=["module", "in-place module", "functional", "in place", "in place by position", "torch", "torch.relu_", "method", "method_", "F.relu_"],
-)
+RELUS = {
+    "module": nn.ReLU(),
+    "in-place module": nn.ReLU(inplace=True),
+    "functional": functional.relu,
+    "functional in place": lambda z: functional.relu(z, inplace=True),
+    "functional in place by position": lambda z: functional.relu(z, True),
+    "functional.relu_": functional.relu_,
+    "torch": torch.relu,
+    "torch.relu_": torch.relu_,
+    "method": lambda z: z.relu(),
+    "method in place": lambda z: z.relu_(),
+}
+
+
+@pytest.mark.parametrize("relu", RELUS.values(), ids=RELUS)
 def test_every_way_to_write_a_relu_is_seen_once_with_its_pre_activation(relu):
     seen = [(name, argument) for name, argument in calls(relu, Z.clone()) if name in KINKS]
     assert len(seen) == 1
     assert torch.equal(seen[0][1], Z)
 
 
-@pytest.mark.parametrize("write", [lambda z: z.__iadd__(1), lambda z: z.add_(1), lambda z: torch.sub(z, 1, out=z)], ids=["+=", "add_", "out"])
+WRITES = {"+=": lambda z: z.__iadd__(1), "add_": lambda z: z.add_(1), "out": lambda z: torch.sub(z, 1, out=z)}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_what_a_call_writes_is_really_written(write):
     """The report shows the argument as it was; the network still computes what it computes."""
     z = Z.clone()
@@ -62,8 +72,7 @@ def test_what_a_call_writes_is_really_written(write):
 def test_nothing_is_seen_after_the_watch_also_after_an_error():
     seen = []
     with pytest.raises(ZeroDivisionError), Watch(lambda name, *_: seen.append(name)):
-        torch.relu(Z)
-        raise ZeroDivisionError
+        nn.Sequential(nn.ReLU(), Raises())(Z)
     torch.relu(Z)
     assert seen == ["relu"]
 
@@ -76,13 +85,6 @@ def test_the_stack_names_the_modules_whose_forward_is_running():
     assert ("linear", [model, model[0]]) in stacks
     assert ("relu", [model, model[1], inner]) in stacks
     assert stack == []
-
-
-class Raises(nn.Module):
-    """It raises."""
-
-    def forward(self, inputs):
-        raise ZeroDivisionError
 
 
 def test_no_hook_is_left_on_the_network_also_after_an_error():
