@@ -13,6 +13,7 @@ import attrlab.methods.coalitions
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.method import players_of
 from attrlab.methods.coalitions import occlusion, shapley
+from synthetic import environment_ids, make_environment
 from tests import reference
 from tests.attrlab.ragged_games import CLOSE, ragged
 
@@ -88,6 +89,17 @@ def test_inputs_that_require_a_gradient_are_explained_without_one(method):
     game = ragged(5)
     scores = method(game.model, game.inputs.clone().requires_grad_(), **asked(game))
     assert not scores.requires_grad
+
+
+@pytest.mark.parametrize("id", environment_ids())
+def test_on_every_world_scores_are_the_exact_truth_of_their_convention(id):
+    world = make_environment(id)
+    batch = world.sample(4, torch.Generator().manual_seed(0))
+    offers = {"target": batch.target, "baseline": batch.baseline, "feature_mask": batch.feature_mask}
+    for method, convention in ((shapley, "shapley"), (occlusion, "removal")):
+        scores = players_of(method(world.model, batch.inputs, **offers), batch.feature_mask, batch.players)
+        # the networks' values are small integers and halves; weights of coalitions round at 1e-16, over at most 2^11 of them
+        torch.testing.assert_close(scores, batch.truth.attributions[convention], atol=1e-12, rtol=0, msg=f"{id}, {convention}")
 
 
 @pytest.mark.parametrize("n", [2, 4])
