@@ -24,11 +24,12 @@ Judgement = Literal["not refuted", "inconclusive", "refuted", "approximation err
 SUSPECTS = 4
 """How many rows a suspected violation is repeated on with a larger budget; the worst ones."""
 
-COARSE = (0.5, 0.7, 1.3)
-FINE = (10, 20)
-"""Factors of the budget at which a suspected gap is measured again. Quadrature at a kink errs like 1 / n, but erratically: at one budget a
-node may happen to stand right. So the gap to be explained is the largest at four budgets near the method's own, and it must have halved at
-one that is ten or twenty times larger. (The nodes of Gauss-Legendre are an eigenvalue problem of cost n^3, so no more is asked for.)"""
+NEAR = (-3, 1, 7)
+FAR = (10, 20)
+"""Where a suspected gap is measured again: at the method's own budget plus each of NEAR, and times each of FAR. Quadrature at a kink errs
+like 1 / n, but erratically: a node may happen to stand right, at every multiple of 5 if the kink does. So the gap to be explained is the
+largest of four at neighbouring, mostly coprime budgets, and it must have halved at one that is ten or twenty times larger. (The nodes of
+Gauss-Legendre are an eigenvalue problem of cost n^3, so no more is asked for.)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,17 +102,17 @@ def _refined(method: Method, axiom: Axiom, case: Case, finding: Finding, *, tole
     assert method.budget is not None
     suspects = finding.violation.topk(min(SUSPECTS, len(case))).indices
     suspects = suspects[finding.violation[suspects] > tolerance]
-    default = _budget(method)
+    keyword, default = method.budget, _budget(method)
 
-    def gap(factor: float) -> float:
-        refined = method.with_parameters(**{method.budget: max(1, round(default * factor))})  # type: ignore[dict-item]
+    def gap(budget: int) -> float:
+        refined = method.with_parameters(**{keyword: max(1, budget)})
         return float(_measure(refined, axiom, case.rows(suspects), seed).violation.max())
 
-    coarse = max(float(finding.violation[suspects].max()), *(gap(factor) for factor in COARSE))
-    for factor in FINE:
-        fine = gap(factor)
-        if fine <= max(tolerance, coarse / 2):
-            return f"the violation shrinks from {coarse:.2g} to {fine:.2g} as {method.budget} grows from {default} to {default * factor}: approximation error"
+    near = max(float(finding.violation[suspects].max()), *(gap(default + offset) for offset in NEAR))
+    for factor in FAR:
+        far = gap(default * factor)
+        if far <= max(tolerance, near / 2):
+            return f"the violation shrinks from {near:.2g} to {far:.2g} as {keyword} grows from {default} to {default * factor}: approximation error"
     return ""
 
 

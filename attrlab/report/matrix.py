@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from attrlab.record import Run, Verdict
-from attrlab.report.wording import counted, duration
+from attrlab.report.wording import counted, duration, precise
 
 Status = Literal[
     "error",
@@ -112,6 +112,19 @@ class Tally:
         return self.passed + self.failed + self.inapplicable
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What failed for one method: a verdict that a reader can follow, and the others that say the same elsewhere."""
+
+    verdict: Verdict
+    elsewhere: tuple[Verdict, ...]
+
+    @property
+    def places(self) -> str:
+        """Where else, with what was measured there; empty if nowhere."""
+        return ", ".join(f"{verdict.environment} ({precise(verdict.measured)})" for verdict in self.elsewhere)
+
+
 def status_of(verdict: Verdict) -> Status:
     """What one verdict says. A failure stays one whatever was claimed; "inconclusive" in the summary or reason parts a skip in two."""
     if verdict.outcome in ("failed", "xpassed", "error"):
@@ -174,6 +187,18 @@ def instruments_of(run: Run) -> dict[str, Tally]:
 def failures_of(run: Run) -> tuple[Verdict, ...]:
     """The verdicts that turn a run red, in the order in which they came."""
     return tuple(verdict for verdict in run.verdicts if status_of(verdict) in FAILURES)
+
+
+def failure_groups(run: Run) -> tuple[Failure, ...]:
+    """The failures of each method and each axiom or rule together: the one with the shortest counterexample speaks for all."""
+    gathered: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in failures_of(run):
+        gathered.setdefault((verdict.method, verdict.evaluation, verdict.axiom), []).append(verdict)
+    groups = []
+    for verdicts in gathered.values():
+        plainest = min(verdicts, key=lambda verdict: len(verdict.counterexample) or math.inf)
+        groups.append(Failure(verdict=plainest, elsewhere=tuple(verdict for verdict in verdicts if verdict is not plainest)))
+    return tuple(groups)
 
 
 def word_of(verdict: Verdict) -> str:

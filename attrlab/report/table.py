@@ -8,17 +8,19 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from attrlab.record import Run, Verdict
+from attrlab.record import Run
 from attrlab.report.matrix import (
     AXIOMS,
     CONTRACT,
     FAILURES,
     LABELS,
     Cell,
+    Failure,
     Status,
     axioms_of,
     closing_line,
     contract_of,
+    failure_groups,
     failures_of,
     instruments_of,
     matrix,
@@ -43,6 +45,8 @@ _STYLES: dict[Status, str] = {
     "holds": "green",
 }
 _AXIOM_WIDTH = 15
+_FEW = 3
+"""Up to so many environments their scores are printed one by one; beyond, the overview stands for them, and the page has them all."""
 
 
 def print_tables(run: Run, console: Console) -> None:
@@ -50,7 +54,8 @@ def print_tables(run: Run, console: Console) -> None:
     _print_verdicts(run, console)
     _print_instruments(run, console)
     print_overview(run, console)
-    print_scores(run, console)
+    if len({score.environment for score in run.scores}) <= _FEW:
+        print_scores(run, console)
     _print_failures(run, console)
     console.print(styled(closing_line(run), "bold red" if failures_of(run) else "bold"), soft_wrap=False)
 
@@ -105,13 +110,14 @@ def _print_failures(run: Run, console: Console) -> None:
     if not failures:
         return
     console.rule(styled(f"FAILURES ({len(failures)})", "bold red"), style="red")
-    for verdict in failures:
-        _print_failure(verdict, console)
+    for failure in failure_groups(run):
+        _print_failure(failure, console)
 
 
-def _print_failure(verdict: Verdict, console: Console) -> None:
+def _print_failure(failure: Failure, console: Console) -> None:
     from rich.padding import Padding
 
+    verdict = failure.verdict
     head = styled(f"{verdict.method}: {verdict.axiom} on {verdict.environment}: ", "bold")
     console.print(head.append_text(styled(word_of(verdict), "bold red")))
     measured = f"{precise(verdict.measured)}, bound {precise(verdict.bound)}"
@@ -123,6 +129,8 @@ def _print_failure(verdict: Verdict, console: Console) -> None:
     if verdict.counterexample:
         console.print(Padding(styled("counterexample:", "dim"), (0, 0, 0, 2)))
         console.print(Padding(styled(verdict.counterexample.strip("\n")), (0, 0, 0, 4)))
+    if failure.elsewhere:
+        console.print(Padding(styled("also on: ", "dim").append_text(styled(failure.places)), (0, 0, 0, 2)))
     console.print()
 
 

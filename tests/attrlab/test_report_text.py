@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -223,10 +224,26 @@ def test_no_line_is_wider_than_the_terminal_and_no_number_is_cut(width):
     assert "…" not in text
 
 
-def test_the_direction_of_a_metric_stands_in_its_title(page, table):
+def test_the_direction_of_a_metric_stands_in_its_title(page):
+    few = replace(RUN, scores=tuple(score for score in RUN.scores if score.environment in ENVIRONMENTS[:2]))
+    table = tables_as_text(few)
     assert "deletion (lower is better)" in table
     assert "support_auroc (higher is better)" in table
     assert re.search(r"<summary>deletion <span[^>]*>\(lower is better\)", page)
+
+
+def test_scores_of_many_environments_are_left_to_the_overview(table):
+    assert unwrapped("median place over environments") in unwrapped(table)
+    assert unwrapped("lower is better") not in unwrapped(table)
+
+
+def test_one_failure_speaks_for_the_same_failure_elsewhere():
+    first, second = (replace(failure(1, "failed"), environment=name, counterexample=text) for name, text in (("a-v1", "long " * 9), ("b-v1", "short")))
+    run = Run(verdicts=(first, second), scores=())
+    for text in (tables_as_text(run), html.unescape(render_page(run))):
+        assert "also on: a-v1 (1.125)" in text
+        assert "short" in text
+        assert "long long" not in text
 
 
 def test_the_table_ends_with_the_run_in_one_sentence(table):
