@@ -86,7 +86,7 @@ def claims_of(value: object, extra: Iterable[str] = ()) -> tuple[Claim, ...]:
         InvalidInput: if an entry is neither.
     """
     stated = getattr(value, "claims", ())
-    if isinstance(stated, (str, Claim)):
+    if not isinstance(stated, Iterable) or isinstance(stated, str):
         stated = (stated,)
     claims = [_as_claim(entry, because="stated by its author") for entry in stated]
     claims += [_as_claim(name, because="asked for on the command line") for name in extra]

@@ -71,8 +71,9 @@ class Method:
             InvalidInput: if the method has no such keyword.
         """
         own = {name for name in _keywords(self.attribute) if name not in OFFERED}
+        anything = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(self.attribute).parameters.values())
         for name in parameters:
-            if name not in own:
+            if name in OFFERED or not (anything or name in own):
                 raise InvalidInput(
                     f"{self.name} has no parameter {name!r}; its parameters are {', '.join(sorted(own)) or 'none'} (got {name!r})"
                 )
@@ -145,19 +146,20 @@ def player_scores(method: Method, case: Case, *, model: nn.Module | None = None,
 def _named(method: Method, offers: Mapping[str, Any]) -> dict[str, Any]:
     """The offers that the method names; all but the truth, if it takes **keywords."""
     parameters = inspect.signature(method.attribute).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return {name: offer for name, offer in offers.items() if name != "truth"}
-    for name, parameter in list(parameters.items())[2:]:
-        if parameter.default is parameter.empty and name not in offers:
+    for name in _keywords(method.attribute):
+        if parameters[name].default is inspect.Parameter.empty and name not in offers:
             raise MethodError(
                 f"{method.name} requires the keyword {name!r}, which the laboratory does not offer; give it a default, or name one of "
                 f"{', '.join(offers)} (got {method.name}{inspect.signature(method.attribute)})"
             )
-    return {name: offer for name, offer in offers.items() if name in parameters}
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {name: offer for name, offer in offers.items() if name in parameters or (anything and name != "truth")}
 
 
 def _keywords(attribute: Attribute) -> tuple[str, ...]:
-    return tuple(inspect.signature(attribute).parameters)[2:]
+    """The parameters after model and inputs that can be given by name; neither *args nor **kwargs."""
+    listed = list(inspect.signature(attribute).parameters.values())[2:]
+    return tuple(p.name for p in listed if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
 
 
 def players_of(

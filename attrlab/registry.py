@@ -76,7 +76,7 @@ def as_method(value: object, *, name: str) -> Method:
         InvalidInput: if it is neither.
     """
     if isinstance(value, Method):
-        return value
+        return replace(value, claims=claims_of(value))
     if callable(value) and not isinstance(value, type):
         return Method(name=name, attribute=value, claims=claims_of(value), reference=(getattr(value, "__doc__", None) or "").strip())
     raise InvalidInput(
@@ -124,9 +124,11 @@ def _load_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise Unloadable(f"{path.name} does not import: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if isinstance(error, (Exception, SystemExit)):
+            raise Unloadable(f"{path.name} does not import: {_reason(error)}") from error
+        raise
     finally:
         sys.path.remove(str(path.parent))
     return module
@@ -135,24 +137,31 @@ def _load_file(path: Path) -> ModuleType:
 def _import(place: str) -> ModuleType:
     try:
         return importlib.import_module(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = "; is its package installed? A module of the current folder is found by `python -m pytest`, a path/file.py:object always"
-        raise Unloadable(f"{place} does not import: {type(error).__name__}: {error}{hint} (got {place!r})") from error
+        raise Unloadable(f"{place} does not import: {_reason(error)}{hint} (got {place!r})") from error
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _split_parameters(name: str) -> tuple[str, dict[str, Any]]:
-    match = re.fullmatch(r"(?P<name>[^()]+)\((?P<parameters>.*)\)", name.strip(), re.DOTALL)
+    match = re.fullmatch(r"(?P<name>(?:.*?\.py:)?[^()]+)\((?P<parameters>.*)\)", name.strip(), re.DOTALL)
     if match is None:
         return name.strip(), {}
     try:
         node = ast.parse(f"f({match['parameters']})", mode="eval").body
-        assert isinstance(node, ast.Call)
-        if node.args:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
             raise ValueError("parameters are named")
-        return match["name"].strip(), {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
-    except (SyntaxError, ValueError) as error:
+        parameters = {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg is not None}
+        if len(parameters) != len(node.keywords):
+            raise ValueError("parameters are named, each once")
+        return match["name"].strip(), parameters
+    except (SyntaxError, ValueError, TypeError) as error:
         raise InvalidInput(
             f"parameters are written as name=value with plain values, such as integrated_gradients(n_steps=500) (got {name!r})"
         ) from error
@@ -176,4 +185,4 @@ def _load_all() -> None:
             value = point.load()
             register_method(replace(as_method(value, name=point.name), name=point.name))
         except Exception as error:
-            _BROKEN[point.name] = f"the entry point {point.name!r} ({point.value}) does not load: {type(error).__name__}: {error}"
+            _BROKEN[point.name] = f"the entry point {point.name!r} ({point.value}) does not load: {_reason(error)}"

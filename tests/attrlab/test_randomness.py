@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attrlab.randomness import row_uniform
@@ -20,6 +20,7 @@ def signed(value):
 
 
 @given(seed=st.integers(-(2**63), 2**63 - 1))
+@settings(deadline=None)  # machines differ in speed, and speed is not the claim
 def test_a_stream_is_splitmix64_from_the_mixed_seed(seed):
     found = row_uniform(torch.tensor([seed]), (5,))[0].tolist()
     assert found == [bits / 2**53 for bits in (value >> 11 for value in splitmix64(mix64(seed % 2**64), 5))]  # both exact in float64
