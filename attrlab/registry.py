@@ -28,6 +28,7 @@ ENTRY_POINTS = "attrlab.methods"
 
 _METHODS: dict[str, Method] = {}
 _BROKEN: dict[str, str] = {}  # entry points of other packages that do not load, with the reason
+_BESIDE: set[str] = set()  # modules that files brought along from their own folders
 _loaded_entry_points = False
 
 
@@ -120,6 +121,8 @@ def _load_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise Unloadable(f"{path} is not a Python file (got {path.name!r})")
     module = importlib.util.module_from_spec(spec)
+    _forget_namesakes(path.parent)
+    before = set(sys.modules)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     try:
@@ -131,7 +134,20 @@ def _load_file(path: Path) -> ModuleType:
         raise
     finally:
         sys.path.remove(str(path.parent))
+        _BESIDE.update(other for other in set(sys.modules) - before if _lies_in(path.parent, other))
     return module
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Let two files in two folders each have a module of one name beside them, such as model.py, and each get its own."""
+    for top in {name for name in _BESIDE if _lies_in(folder, name) and name in sys.modules}:
+        if Path(str(getattr(sys.modules[top], "__file__", None))) not in (folder / f"{top}.py", folder / top / "__init__.py"):
+            for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
+                del sys.modules[name]
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
 
 
 def _import(place: str) -> ModuleType:

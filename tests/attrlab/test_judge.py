@@ -64,7 +64,7 @@ def test_what_is_within_the_tolerance_has_no_counterexample():
     assert (found.judgement, found.counterexample, found.note) == ("not refuted", "", "")
 
 
-@pytest.mark.parametrize(("entries", "shown", "hidden"), [(12, "x = (1, 1", "row 0"), (13, "row 0 of the sample, (13,), output 1", "x = (")])
+@pytest.mark.parametrize(("entries", "shown", "hidden"), [(12, "x = (1, 1", "row 0"), (13, "row 0 of the sample, (13,), output", "x = (")])
 def test_rows_of_more_than_a_dozen_entries_are_named_and_not_listed(entries, shown, hidden):
     text = examine(off_by(1.0), COMPLETENESS, case(ones(1, entries)), tolerance=1e-9).counterexample
     assert shown in text

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from attrlab.errors import InvalidInput, NotApplicable
-from attrlab.methods import exact_integrated_gradients, integrated_gradients, paths
+from attrlab.methods import deeplift, exact_integrated_gradients, integrated_gradients, paths
 from synthetic.families import dense
 from synthetic.gadgets import relu_network
 from synthetic.graphs.networks import MessageNetwork
@@ -350,3 +350,16 @@ def test_in_float32_the_exact_integral_keeps_float32_accuracy(generator):
     assert single.dtype == torch.float32
     # Kinks closer than 256 eps = 3e-5 are taken as one, and the gradient jumps by less than 1 there.
     torch.testing.assert_close(single.double(), exact, atol=1e-3, rtol=0)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", [integrated_gradients, exact_integrated_gradients, deeplift])
+def test_a_device_gives_what_the_cpu_gives(method, generator):
+    layers = [(drawn(generator, out, into) / into**0.5, drawn(generator, out).tolist()) for into, out in ((10, 32), (32, 32), (32, 2))]
+    model = relu_network(layers).requires_grad_(False)
+    inputs, baseline, target = drawn(generator, 6, 10), drawn(generator, 6, 10), torch.arange(6) % 2
+    on_cpu = method(model, inputs, target=target, baseline=baseline)
+    on_device = method(model.cuda(), inputs.cuda(), target=target.cuda(), baseline=baseline.cuda())
+    assert on_device.is_cuda
+    # Sums in another order; a node of the quadrature falls on one side of a kink on both, or the kink is met by chance of 1e-10.
+    torch.testing.assert_close(on_device.cpu(), on_cpu, atol=1e-9, rtol=0)

@@ -97,6 +97,19 @@ def test_two_files_of_one_name_are_two_modules(write):
     assert (value(find_method(f"{one}:scores")), value(find_method(f"{two}:scores"))) == (2, 4)
 
 
+@pytest.mark.parametrize("beside", ["model_of_paper.py", "model_of_paper/__init__.py"], ids=["module", "package"])
+def test_two_folders_may_each_have_a_module_of_one_name_beside_the_file(beside, write):
+    paths = []
+    for folder, factor in (("a", 3), ("b", 4)):
+        write(f"{folder}/{beside}", f"FACTOR = {factor}")
+        paper = "from model_of_paper import FACTOR\ndef scores(model, inputs):\n    return FACTOR * inputs\n"
+        paths.append(write(f"{folder}/paper.py", paper))
+        write(f"{folder}/other.py", "import model_of_paper\ndef scores(model, inputs):\n    return model_of_paper.FACTOR * inputs\n")
+    assert [value(find_method(f"{path}:scores")) for path in paths] == [3, 4]
+    assert [value(find_method(f"{path.parent / 'other.py'}:scores")) for path in paths] == [3, 4]
+    assert [value(find_method(f"{path}:scores")) for path in paths] == [3, 4]
+
+
 def test_a_dataclass_in_a_file_finds_its_own_module(write):
     """Postponed annotations of a dataclass are looked up in `sys.modules`."""
     path = write(
