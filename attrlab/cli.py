@@ -13,11 +13,14 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attrlab.errors import AttrlabError, UnknownName
+
+if TYPE_CHECKING:
+    from attrlab.claims import Claim
 
 app = typer.Typer(
     help="A laboratory where feature-attribution methods are checked against networks whose truth is known exactly.",
@@ -25,6 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+Entry = tuple[str, str, list[str]]
+"""A name, a few words on it, and lines of detail."""
 
 KINDS = ("methods", "environments", "evaluations", "axioms")
 
@@ -40,14 +46,13 @@ def main() -> None:
 
 @app.command("list")
 def list_(kind: Annotated[str, typer.Argument(help="methods, environments, evaluations or axioms")]) -> None:
-    """List what there is of one kind, a line each."""
+    """List what there is of one kind."""
     rows = {"methods": _methods, "environments": _environments, "evaluations": _evaluations, "axioms": _axioms}
     if kind not in rows:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Write one of {', '.join(KINDS)}."
         raise UnknownName(f"there is nothing of the kind {kind!r} to list. {hint}")
-    header, lines = rows[kind]()
-    _print_table(header, lines)
+    _print_entries(rows[kind]())
 
 
 @app.command()
@@ -105,41 +110,49 @@ def _run_evaluations(options: list[str]) -> int:
     return status if status in (0, 1) else 2
 
 
-def _methods() -> tuple[list[str], list[list[str]]]:
+def _methods() -> list[Entry]:
     from attrlab.registry import find_method, method_names
 
-    lines = []
+    entries = []
     for name in method_names():
         method = find_method(name)
         kind = "control" if method.control else ", ".join(sorted(method.modalities)) or "all modalities"
-        lines.append([name, kind, method.cost, "; ".join(str(claim) for claim in method.claims) or "–", method.reference])
-    return ["method", "for", "cost per row", "claims", "reference"], lines
+        claims = [", ".join(_claim(claim) for claim in method.claims if claim.expected == expected) for expected in ("holds", "violates")]
+        sides = [f"{side} {text}" for side, text in zip(("holds:", "violates:"), claims, strict=True) if text]
+        entries.append((name, f"{kind}; {method.cost or 'cost not stated'}", ["   ".join(sides) or "claims nothing", method.reference]))
+    return entries
 
 
-def _environments() -> tuple[list[str], list[list[str]]]:
+def _claim(claim: Claim) -> str:
+    return f"{claim.axiom} if {' and '.join(sorted(claim.given))}" if claim.given else claim.axiom
+
+
+def _environments() -> list[Entry]:
     from synthetic import environment_ids, make_environment
 
     worlds = [make_environment(id) for id in environment_ids()]
-    lines = [[world.id, world.modality, world.formula, ", ".join(sorted(world.traits)), ", ".join(world.knobs) or "–"] for world in worlds]
-    return ["environment", "modality", "formula", "traits", "knobs"], lines
+    return [
+        (world.id, world.modality, [world.formula, f"traits: {', '.join(sorted(world.traits))}", f"knobs: {', '.join(world.knobs) or 'none'}"])
+        for world in worlds
+    ]
 
 
-def _evaluations() -> tuple[list[str], list[list[str]]]:
+def _evaluations() -> list[Entry]:
     from attrlab.contract import RULES
     from attrlab.instruments import INSTRUMENTS
     from attrlab.metrics import METRICS
 
-    lines = [[metric.name, f"score, {metric.direction} is better", metric.formula, metric.reference] for metric in METRICS.values()]
-    lines += [[rule.name, "rule of the contract", rule.statement, ""] for rule in RULES]
-    lines += [[rule.name, "rule for environments", rule.statement, ""] for rule in INSTRUMENTS]
-    lines.append(["axioms", "claims, in both directions", "see attrlab list axioms", ""])
-    return ["evaluation", "kind", "formula or statement", "reference"], lines
+    entries: list[Entry] = [("axioms", "claims, in both directions", ["see attrlab list axioms"])]
+    entries += [(rule.name, "rule of the contract", [rule.statement]) for rule in RULES]
+    entries += [(metric.name, f"score, {metric.direction} is better", [metric.formula, metric.reference]) for metric in METRICS.values()]
+    entries += [(rule.name, "rule for environments", [rule.statement]) for rule in INSTRUMENTS]
+    return entries
 
 
-def _axioms() -> tuple[list[str], list[list[str]]]:
+def _axioms() -> list[Entry]:
     from attrlab.axioms import AXIOMS
 
-    return ["axiom", "statement", "level", "reference"], [[a.name, a.statement, a.level, a.reference] for a in AXIOMS.values()]
+    return [(axiom.name, f"{axiom.level} level", [axiom.statement, axiom.reference]) for axiom in AXIOMS.values()]
 
 
 def _environment_facts(id: str) -> list[tuple[str, str]]:
@@ -195,19 +208,18 @@ def _nonzero(scores: Any) -> str:
     return f"{', '.join(live) or 'none'}; 0 for the other {len(values) - len(live)} of {len(values)} players"
 
 
-def _print_table(header: list[str], lines: list[list[str]]) -> None:
-    """A table as wide as the terminal; every name is printed whole."""
+def _print_entries(entries: Iterable[Entry]) -> None:
+    """Each entry is a line with its name, and what is known of it beneath, indented; no name is ever broken."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
     console = Console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, column in enumerate(header):
-        table.add_column(column, no_wrap=index == 0, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table)
+    for name, headline, details in entries:
+        console.print(Text.assemble((name, "bold"), "  ", (headline, "dim")), soft_wrap=True)
+        for detail in details:
+            if detail:
+                console.print(Padding(Text(detail), (0, 0, 0, 4)))
 
 
 def _print_facts(name: str, facts: Iterable[tuple[str, str]]) -> None:
@@ -218,7 +230,7 @@ def _print_facts(name: str, facts: Iterable[tuple[str, str]]) -> None:
     console = Console()
     console.print(Text(name, style="bold"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="dim", no_wrap=False, max_width=32)
+    table.add_column(style="dim", max_width=50)
     table.add_column(overflow="fold")
     for label, text in facts:
         if text:

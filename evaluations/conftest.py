@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from attrlab.games import applied
 from evaluations import plugin
 from evaluations.laboratory import Laboratory
 
@@ -16,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 @pytest.fixture(scope="session")
-def laboratory(request: pytest.FixtureRequest) -> Laboratory:
-    """The laboratory of this run, with its stages prepared once."""
-    return plugin.laboratory_of(request.config)
+def laboratory(request: pytest.FixtureRequest) -> Iterator[Laboratory]:
+    """The laboratory of this run, with its stages prepared once; its policy holds while anything is judged."""
+    opened = plugin.laboratory_of(request.config)
+    with applied(opened.policy):
+        yield opened

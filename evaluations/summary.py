@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from attrlab.axioms import AXIOMS
 from attrlab.errors import MethodError, NotApplicable
 from attrlab.method import explain
 from attrlab.record import Run, Score, Verdict, versions, write_atomically
@@ -20,13 +21,15 @@ from evaluations.plugin import IDENTITY, PROPERTY
 
 def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seconds: float) -> Run:
     """All records of the reports; an evaluation that recorded nothing because it broke becomes a verdict that says so."""
-    verdicts, scores = [], []
+    verdicts: list[Verdict] = []
+    scores: list[Score] = []
     for report in reports:
         records = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
         verdicts += [Verdict(**_without_kind(record)) for record in records if record["kind"] == "verdict"]
         scores += [_score(record) for record in records if record["kind"] == "score"]
         if report.outcome == "failed" and not any(record["kind"] == "verdict" for record in records):
             verdicts.append(_broken(report))
+    verdicts.sort(key=lambda verdict: list(AXIOMS).index(verdict.axiom) if verdict.axiom in AXIOMS else -1)
     policy = laboratory.policy.describe() | {"seed": laboratory.seed, "rows": laboratory.rows, "examples": laboratory.examples}
     return Run(verdicts=tuple(verdicts), scores=tuple(scores), policy=policy, versions=versions(), seconds=seconds)
 

@@ -25,7 +25,7 @@ def measure(explain: Explain, case: Case) -> Finding:
 DUMMY = Axiom(
     name="dummy",
     statement="f does not depend on x_i  ⇒  A_i(f, x, x') = 0",
-    reference="Sundararajan, Taly, Yan (2017), section 2 (sensitivity(b)); Shapley (1953), null player. Functional level",
+    reference="Sundararajan, Taly, Yan (2017), section 2 (sensitivity(b)); Shapley (1953), null player",
     level="functional",
     needs=("independent",),
     measure=measure,

@@ -154,14 +154,14 @@ register_method(
     )
 )
 
-register_method(Method(name="random", attribute=random, control=True, cost="none", reference="control: the floor"))
+register_method(Method(name="random", attribute=random, control=True, cost="no passes", reference="control: the floor"))
 
 register_method(
     Method(
         name="constant",
         attribute=constant,
         control=True,
-        cost="none",
+        cost="no passes",
         reference="control: no ranking",
         claims=(
             violates("completeness", witness="or-witness-v1", because="it does not look at the network"),
@@ -176,7 +176,7 @@ register_method(
         attribute=truth,
         convention="shapley",
         control=True,
-        cost="none",
+        cost="no passes",
         reference="control: the ceiling, exact Shapley values of the environment",
         claims=(
             holds("completeness", because="efficiency (Shapley 1953)"),
@@ -191,7 +191,7 @@ register_method(
         name="inverted_truth",
         attribute=inverted_truth,
         control=True,
-        cost="none",
+        cost="no passes",
         reference="control: the truth upside down",
     )
 )

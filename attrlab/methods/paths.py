@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -88,10 +91,22 @@ def exact_integrated_gradients(
                 continue
             (slope,) = torch.autograd.grad(total, point, allow_unused=True)
         if slope is not None:
-            scores.index_add_(0, where, slope)
+            with _fixed_order():
+                scores.index_add_(0, where, slope)
     scores *= inputs - baseline
     _require_completeness(model, inputs, baseline, target, scores)
     return scores
+
+
+@contextmanager
+def _fixed_order() -> Iterator[None]:
+    """Sum in one order on CUDA as well, where index_add_ adds in the order in which threads arrive, so that equal calls are equal bit for bit."""
+    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
 
 
 def _require_completeness(model: nn.Module, inputs: Tensor, baseline: Tensor, target: Tensor, scores: Tensor) -> None:

@@ -31,7 +31,7 @@ from attrlab.report.matrix import (
     status_of,
     word_of,
 )
-from attrlab.report.scoreboard import overview, place, position, scoreboards
+from attrlab.report.scoreboard import metrics_of, overview, place, position, scoreboards
 from attrlab.report.wording import counted, duration, hundredths, plain, precise, printable, short
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _inapplicable(run: Run) -> list[dict[str, Any]]:
 def _overview(run: Run) -> dict[str, Any]:
     """Methods by metrics: the median place, how many environments it is over, and how strongly to tint it."""
     medians = overview(run)
-    metrics = list(dict.fromkeys(metric for _, metric in medians))
+    metrics = metrics_of(run)
     rows = [(name, [_tinted(*medians.get((name, metric), (math.nan, 0))) for metric in metrics]) for name in methods_of(run)]
     return {"metrics": metrics, "rows": [(name, row) for name, row in rows if any(cell["count"] for cell in row)]}
 

@@ -60,6 +60,12 @@ def overview(run: Run) -> dict[tuple[str, str], tuple[float, int]]:
     return {key: (statistics.median(values), len(values)) for key, values in positions.items()}
 
 
+def metrics_of(run: Run) -> tuple[str, ...]:
+    """The metrics of which `overview` has a median, in order of first appearance."""
+    placed = {score.evaluation for score in run.scores if not math.isnan(position(score))}
+    return tuple(name for name in dict.fromkeys(score.evaluation for score in run.scores) if name in placed)
+
+
 def _board(scores: list[Score], order: tuple[str, ...]) -> Scoreboard:
     named = {score.method for score in scores}
     return Scoreboard(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrlab.record import Run
 from attrlab.report.matrix import methods_of
-from attrlab.report.scoreboard import Scoreboard, overview, position, scoreboards
+from attrlab.report.scoreboard import Scoreboard, metrics_of, overview, position, scoreboards
 from attrlab.report.terminal import bare_table, blocks, folded, labelled, name_width, styled
 from attrlab.report.wording import hundredths, short
 
@@ -24,7 +24,7 @@ _VALUE_WIDTH = 7
 def print_overview(run: Run, console: Console) -> None:
     """Print methods by metrics: the median place between floor and ceiling."""
     medians = overview(run)
-    metrics = list(dict.fromkeys(metric for _, metric in medians))
+    metrics = metrics_of(run)
     methods = [name for name in methods_of(run) if any((name, metric) in medians for metric in metrics)]
     if metrics:
         console.print(styled("SCORES, median place over environments: 0 is the random floor, 1 the ceiling of the truth", "bold"))
