@@ -183,5 +183,4 @@ def spread(
     column = torch.where(owner < 0, players, owner)
     entries = scores.new_zeros(batch, players + 1).scatter_add_(1, column, torch.ones_like(owner, dtype=scores.dtype))
     share = torch.cat([scores, scores.new_zeros(batch, 1)], 1) / entries.clamp(min=1)
-    share[:, players] = 0
     return share.gather(1, column).view(feature_mask.shape)

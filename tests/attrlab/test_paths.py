@@ -361,5 +361,5 @@ def test_a_device_gives_what_the_cpu_gives(method, generator):
     on_cpu = method(model, inputs, target=target, baseline=baseline)
     on_device = method(model.cuda(), inputs.cuda(), target=target.cuda(), baseline=baseline.cuda())
     assert on_device.is_cuda
-    # Sums in another order; a node of the quadrature falls on one side of a kink on both, or the kink is met by chance of 1e-10.
+    # Sums in another order; that a node lies so close to a kink that rounding decides its side has a chance of 1e-10.
     torch.testing.assert_close(on_device.cpu(), on_cpu, atol=1e-9, rtol=0)
