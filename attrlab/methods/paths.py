@@ -118,6 +118,6 @@ def _require_completeness(model: nn.Module, inputs: Tensor, baseline: Tensor, ta
     bound = torch.finfo(scores.dtype).eps ** 0.5 * (1 + left.abs() + right.abs() + scores.flatten(1).abs().sum(1))
     if not bool((gap <= bound).all()):
         raise NotApplicable(
-            "the gradient that autograd reports does not integrate to the difference of outputs, as after detach() or a custom backward; "
+            "autograd's gradient does not integrate to the difference of outputs, as after detach() or with a custom backward; "
             f"use a method that only asks for values (shapley, occlusion) (got a gap of {float(gap.max()):.3g})"
         )
