@@ -100,7 +100,7 @@ def exact_integrated_gradients(
 
 @contextmanager
 def _fixed_order() -> Iterator[None]:
-    """Sum in one order on CUDA as well, where index_add_ adds in the order in which threads arrive, so that equal calls are equal bit for bit."""
+    """Sum in one order on CUDA too, where index_add_ adds as threads arrive, so that equal calls are equal bit for bit."""
     before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True)
     try:
