@@ -66,7 +66,9 @@ def show(name: Annotated[str, typer.Argument(help="a method, an environment, an 
         _print_facts(name, _environment_facts(name))
     elif name in AXIOMS:
         axiom = AXIOMS[name]
-        _print_facts(name, [("statement", axiom.statement), ("level", axiom.level), ("needs", ", ".join(axiom.needs)), ("from", axiom.reference)])
+        _print_facts(
+            name, [("statement", axiom.statement), ("level", axiom.level), ("needs", ", ".join(axiom.needs)), ("from", axiom.reference)]
+        )
     elif name in METRICS:
         metric = METRICS[name]
         better = f"{metric.direction} is better"
@@ -132,7 +134,11 @@ def _environments() -> list[Entry]:
 
     worlds = [make_environment(id) for id in environment_ids()]
     return [
-        (world.id, world.modality, [world.formula, f"traits: {', '.join(sorted(world.traits))}", f"knobs: {', '.join(world.knobs) or 'none'}"])
+        (
+            world.id,
+            world.modality,
+            [world.formula, f"traits: {', '.join(sorted(world.traits))}", f"knobs: {', '.join(world.knobs) or 'none'}"],
+        )
         for world in worlds
     ]
 
@@ -181,7 +187,9 @@ def _show_method(name: str, *, others: Iterable[str]) -> None:
     except UnknownName as error:
         near = difflib.get_close_matches(name, [*others, *method_names()], n=3, cutoff=0.5)
         if near:
-            raise UnknownName(f"there is no method, environment, axiom or metric {name!r}. Did you mean {' or '.join(map(repr, near))}?") from error
+            raise UnknownName(
+                f"there is no method, environment, axiom or metric {name!r}. Did you mean {' or '.join(map(repr, near))}?"
+            ) from error
         raise
     facts = [("reference", method.reference), ("cost per row", method.cost), ("aims at", method.convention or "no convention")]
     for claim in method.claims:

@@ -112,7 +112,8 @@ def _refined(method: Method, axiom: Axiom, case: Case, finding: Finding, *, tole
     for factor in FAR:
         far = gap(default * factor)
         if far <= max(tolerance, near / 2):
-            return f"the violation shrinks from {near:.2g} to {far:.2g} as {keyword} grows from {default} to {default * factor}: approximation error"
+            budgets = f"{keyword} grows from {default} to {default * factor}"
+            return f"the violation shrinks from {near:.2g} to {far:.2g} as {budgets}: approximation error"
     return ""
 
 

@@ -169,11 +169,17 @@ OFFENDERS = (
     Mutant(method=leaves_gradients, caught_by="the_model_is_left_as_it_was", message="the model's gradient of"),
     Mutant(method=switches_to_training, caught_by="the_model_is_left_as_it_was", message="is True, must be False"),
     Mutant(method=keeps_a_hook, caught_by="no_hook_is_left", message="the number of hooks left after a call is 1"),
-    Mutant(method=keeps_a_hook_when_the_target_is_wrong, caught_by="no_hook_is_left", message="after a call with a target out of range is 1"),
+    Mutant(
+        method=keeps_a_hook_when_the_target_is_wrong, caught_by="no_hook_is_left", message="after a call with a target out of range is 1"
+    ),
     Mutant(method=uses_global_randomness, caught_by="global_generators_are_left_alone", message="global generator of torch is changed"),
     Mutant(method=uses_numpy_randomness, caught_by="global_generators_are_left_alone", message="global generator of numpy is changed"),
-    Mutant(method=seeds_by_the_clock, caught_by="equal_seeds_give_equal_scores", message="the difference between two calls with one seed is"),
-    Mutant(method=leaks_across_the_batch, caught_by="rows_do_not_depend_on_their_batch", message="a row in its batch and the row in another is"),
+    Mutant(
+        method=seeds_by_the_clock, caught_by="equal_seeds_give_equal_scores", message="the difference between two calls with one seed is"
+    ),
+    Mutant(
+        method=leaks_across_the_batch, caught_by="rows_do_not_depend_on_their_batch", message="a row in its batch and the row in another is"
+    ),
     Mutant(method=depends_on_row_order, caught_by="rows_do_not_depend_on_their_order", message="at another place of the batch is"),
     Mutant(method=needs_gradients_on, caught_by="it_works_where_gradients_are_off", message="with and without torch.no_grad is"),
 )

@@ -125,9 +125,7 @@ def _rules(implementation: Implementation, players: Players, degree: int) -> Rul
     """What is true of one graph, by game and network."""
     shared = partial(Rules, paint=paint_an_edge, count=truth.count, bound=degree)
     if players == "edges":
-        return shared(
-            path_integral=truth.integral_of_edges, independent=truth.irrelevant_edges, orbits=truth.relevant_edges
-        )
+        return shared(path_integral=truth.integral_of_edges, independent=truth.irrelevant_edges, orbits=truth.relevant_edges)
     if implementation == "message":
         return shared(path_integral=truth.integral_through_message, independent=truth.unjoined_nodes, orbits=truth.twin_nodes)
 

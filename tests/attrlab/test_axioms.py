@@ -74,7 +74,9 @@ def test_violation_of_symmetry_is_the_largest_gap_within_an_orbit():
 def test_violation_of_implementation_invariance_is_the_gap_between_the_networks():
     other = nn.Sequential(linear(1.0, 0.0), linear(1.0)).double()
     by_depth = Method(name="by_depth", attribute=lambda model, inputs: inputs * len(list(model.modules())))
-    found = examine(by_depth, AXIOMS["implementation_invariance"], case(linear(1.0, 0.0), [[2.0, 0.0]], others={"two layers": other}), tolerance=1e-9)
+    found = examine(
+        by_depth, AXIOMS["implementation_invariance"], case(linear(1.0, 0.0), [[2.0, 0.0]], others={"two layers": other}), tolerance=1e-9
+    )
     assert found.judgement == "refuted"
     assert "a second network (two layers) computes the same function" in found.counterexample
     assert "it gets 2 and 6" in found.counterexample
@@ -143,9 +145,16 @@ def test_a_network_that_a_method_refuses_is_no_evidence_against_it():
 
     other = nn.Sequential(linear(1.0), linear(1.0))
     with pytest.raises(NotApplicable, match="too deep"):
-        examine(Method(name="picky", attribute=picky), AXIOMS["implementation_invariance"], case(linear(1.0), [[1.0]], others={"deep": other}), tolerance=1)
+        examine(
+            Method(name="picky", attribute=picky),
+            AXIOMS["implementation_invariance"],
+            case(linear(1.0), [[1.0]], others={"deep": other}),
+            tolerance=1,
+        )
     both = case(linear(1.0), [[1.0]], others={"deep": other, "same": linear(1.0)})
-    assert examine(Method(name="picky", attribute=picky), AXIOMS["implementation_invariance"], both, tolerance=1e-9).judgement == "not refuted"
+    assert (
+        examine(Method(name="picky", attribute=picky), AXIOMS["implementation_invariance"], both, tolerance=1e-9).judgement == "not refuted"
+    )
 
 
 def test_scores_that_cannot_be_read_are_an_error_with_the_reason_and_not_a_verdict():

@@ -60,6 +60,11 @@ def test_show_of_an_axiom_or_a_metric_has_its_mathematics(name: str):
 
 
 def test_show_of_something_unknown_suggests_the_nearest_of_any_kind():
-    for wrong, right in (("colour-orr-v1", "colour-or-v1"), ("completness", "completeness"), ("delection", "deletion"), ("shaply", "shapley")):
+    for wrong, right in (
+        ("colour-orr-v1", "colour-or-v1"),
+        ("completness", "completeness"),
+        ("delection", "deletion"),
+        ("shaply", "shapley"),
+    ):
         with pytest.raises(UnknownName, match=f"'{right}'"):
             printed("show", wrong)

@@ -18,9 +18,7 @@ TARGET = torch.tensor([0, 0])
 
 
 def game(model=nn.Identity(), **changes):  # noqa: B008
-    return make_game(
-        model, **{"inputs": INPUTS, "target": TARGET, "baseline": BASELINE, "feature_mask": MASK, **changes}
-    )
+    return make_game(model, **{"inputs": INPUTS, "target": TARGET, "baseline": BASELINE, "feature_mask": MASK, **changes})
 
 
 def test_players_are_present_where_they_own_an_entry_and_live_where_it_moves():

@@ -1,5 +1,4 @@
 """The worst row decides, is shown as mathematics, and is asked again only where more budget could explain it."""
-# ruff: noqa: ARG005 - fixed scores do not look at the network
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """A method gets what it names, and nothing it does can harm the next question."""
-# ruff: noqa: ARG002, ARG005 - what a method names is the subject here, not what it does with it
+# ruff: noqa: ARG002 - what a method names is the subject here, not what it does with it
 
 from __future__ import annotations
 

@@ -238,7 +238,9 @@ def test_scores_of_many_environments_are_left_to_the_overview(table):
 
 
 def test_one_failure_speaks_for_the_same_failure_elsewhere():
-    first, second = (replace(failure(1, "failed"), environment=name, counterexample=text) for name, text in (("a-v1", "long " * 9), ("b-v1", "short")))
+    first, second = (
+        replace(failure(1, "failed"), environment=name, counterexample=text) for name, text in (("a-v1", "long " * 9), ("b-v1", "short"))
+    )
     run = Run(verdicts=(first, second), scores=())
     for text in (tables_as_text(run), html.unescape(render_page(run))):
         assert "also on: a-v1 (1.125)" in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from attrlab.axioms import AXIOMS
 from attrlab.errors import MethodError, NotApplicable
 from attrlab.games import Policy
+from attrlab.judge import Examination
 from attrlab.method import Method
 from attrlab.registry import find_method
 from evaluations.search import search
@@ -17,59 +20,60 @@ from synthetic.gadgets import least_preactivation
 from tests.mutants import LIARS, Mutant
 
 
-def found(method: Method, axiom: str, *, examples: int = 100, start: int = 0, tolerance: float = 1e-9, conditions: frozenset[str] = frozenset()):
+def worst(*arguments: Any, **keywords: Any) -> Examination:
+    """The worst that a search found; it fails where nothing could be judged."""
+    searched = found(*arguments, **keywords)
+    if searched.worst is None:
+        pytest.fail(f"no drawn case could be judged: {searched.refusal}")
+    return searched.worst
+
+
+def found(
+    method: Method, axiom: str, *, examples: int = 100, start: int = 0, tolerance: float = 1e-9, conditions: frozenset[str] = frozenset()
+):
     return search(method, AXIOMS[axiom], tolerance=tolerance, conditions=conditions, policy=Policy(), examples=examples, start=start)
 
 
 def test_completeness_of_the_gradient_is_refuted_on_a_network_of_one_unit():
-    searched = found(find_method("gradient"), "completeness")
-    assert searched.worst is not None
-    assert searched.worst.judgement == "refuted"
-    formula = searched.worst.counterexample.splitlines()[0]
+    refuted = worst(find_method("gradient"), "completeness")
+    assert refuted.judgement == "refuted"
+    formula = refuted.counterexample.splitlines()[0]
     assert formula.count("relu") <= 1
 
 
 def test_implementation_invariance_of_deeplift_is_refuted_by_search_on_a_readable_network():
-    searched = found(find_method("deeplift"), "implementation_invariance")
-    assert searched.worst is not None
-    assert searched.worst.judgement == "refuted"
-    assert searched.worst.counterexample.splitlines()[0].count("relu") <= 4
+    refuted = worst(find_method("deeplift"), "implementation_invariance")
+    assert refuted.judgement == "refuted"
+    assert refuted.counterexample.splitlines()[0].count("relu") <= 4
 
 
 @pytest.mark.parametrize("mutant", LIARS, ids=lambda mutant: mutant.method.__name__)
 def test_search_finds_what_is_wrong_with_a_mutant(mutant: Mutant):
-    searched = found(Method(name="mutant", attribute=mutant.method), mutant.caught_by)
-    assert searched.worst is not None
-    assert searched.worst.judgement == "refuted"
-    assert mutant.message in searched.worst.counterexample
+    refuted = worst(Method(name="mutant", attribute=mutant.method), mutant.caught_by)
+    assert refuted.judgement == "refuted"
+    assert mutant.message in refuted.counterexample
 
 
 @pytest.mark.parametrize("axiom", AXIOMS)
 @pytest.mark.parametrize("name", ["exact_integrated_gradients", "shapley"])
-@pytest.mark.parametrize("start", range(5))
+@pytest.mark.parametrize("start", range(3))
 def test_no_false_alarm(name: str, axiom: str, start: int):
-    searched = found(find_method(name), axiom, start=start, examples=40)
-    assert searched.worst is not None
-    assert searched.worst.judgement == "not refuted"
-    assert searched.cases >= 40
+    searched = found(find_method(name), axiom, start=start, examples=25)
+    assert searched.cases >= 25
+    assert getattr(searched.worst, "judgement", "not judged") == "not refuted"
 
 
-@pytest.mark.parametrize("start", range(5))
+@pytest.mark.parametrize("start", range(3))
 def test_approximation_error_of_captum_integrated_gradients_raises_no_false_alarm(start: int):
-    searched = found(find_method("integrated_gradients"), "completeness", start=start, examples=40, tolerance=1e-6)
-    assert searched.worst is not None
-    assert searched.worst.judgement in ("not refuted", "approximation error")
+    found_worst = worst(find_method("integrated_gradients"), "completeness", start=start, examples=40, tolerance=1e-6)
+    assert found_worst.judgement in ("not refuted", "approximation error")
 
 
 def test_a_conditional_claim_is_searched_within_its_condition():
-    homogeneous = found(find_method("input_x_gradient"), "completeness", conditions=frozenset({"positively_homogeneous"}))
-    additive = found(find_method("occlusion"), "completeness", conditions=frozenset({"additive"}))
-    assert homogeneous.worst is not None
-    assert additive.worst is not None
-    assert homogeneous.worst.judgement == additive.worst.judgement == "not refuted"
-    unconditional = found(find_method("occlusion"), "completeness")
-    assert unconditional.worst is not None
-    assert unconditional.worst.judgement == "refuted"
+    homogeneous = worst(find_method("input_x_gradient"), "completeness", conditions=frozenset({"positively_homogeneous"}))
+    additive = worst(find_method("occlusion"), "completeness", conditions=frozenset({"additive"}))
+    assert homogeneous.judgement == additive.judgement == "not refuted"
+    assert worst(find_method("occlusion"), "completeness").judgement == "refuted"
 
 
 def test_the_same_seed_finds_the_same_counterexample():

@@ -163,7 +163,6 @@ def test_a_player_is_a_square_with_all_its_channels(players, side):
     assert mask.max() == number - 1
 
 
-
 @pytest.mark.parametrize("head", ["count", "difference", "or"])
 def test_images_have_as_many_coloured_pixels_as_the_knobs_say(head):
     environment = make_environment(f"colour-{head}-v1", counts=(2, 3), distraction=(1, 2))

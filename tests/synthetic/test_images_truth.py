@@ -45,9 +45,7 @@ def close(one, two, tolerance=ROUNDING):
 def test_the_truth_is_that_of_the_image_enumerated_where_it_stands(head, players):
     environment = world(head, players=players, counts=(1, 3), distraction=(1, 2))
     batch = sample(environment, 5, seed=2)
-    direct = game_truth(
-        environment.specification, batch.inputs, batch.baseline, batch.feature_mask, batch.target, players=batch.players
-    )
+    direct = game_truth(environment.specification, batch.inputs, batch.baseline, batch.feature_mask, batch.target, players=batch.players)
     assert torch.equal(batch.truth.support, direct.support)
     assert torch.equal(batch.truth.sign, direct.sign)
     for convention in ("shapley", "removal"):

@@ -106,9 +106,7 @@ def test_a_count_game_of_many_players_is_complete():
 def network(widths, seed):
     """A dense network with small integer weights, and half-integer biases so that no kink lies at an end of a path."""
     draw = np.random.default_rng(seed)
-    return [
-        (draw.integers(-2, 3, (out, into)).astype(float), draw.integers(-2, 3, out) + 0.5) for into, out in itertools.pairwise(widths)
-    ]
+    return [(draw.integers(-2, 3, (out, into)).astype(float), draw.integers(-2, 3, out) + 0.5) for into, out in itertools.pairwise(widths)]
 
 
 def by_quadrature(layers, x, baseline, steps):
