@@ -18,6 +18,9 @@ from attrlab.report.table import tables_as_text
 from evaluations.laboratory import Laboratory
 from evaluations.plugin import IDENTITY, PROPERTY
 
+ORDER = ("contract", "axioms", "agreement", "perturbation", "instruments")
+"""The order in which a reader wants to meet the evaluations."""
+
 
 def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seconds: float) -> Run:
     """All records of the reports; an evaluation that recorded nothing because it broke becomes a verdict that says so."""
@@ -29,7 +32,7 @@ def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seco
         scores += [_score(record) for record in records if record["kind"] == "score"]
         if report.outcome == "failed" and not any(record["kind"] == "verdict" for record in records):
             verdicts.append(_broken(report))
-    verdicts.sort(key=lambda verdict: list(AXIOMS).index(verdict.axiom) if verdict.axiom in AXIOMS else -1)
+    verdicts.sort(key=_place)
     policy = laboratory.policy.describe() | {"seed": laboratory.seed, "rows": laboratory.rows, "examples": laboratory.examples}
     return Run(verdicts=tuple(verdicts), scores=tuple(scores), policy=policy, versions=versions(), seconds=seconds)
 
@@ -62,6 +65,12 @@ def pictures(laboratory: Laboratory) -> list[Picture]:
         readable = {name: value for name, value in scores.items() if value.shape == stage.case.inputs.shape}
         found += environment_pictures(stage.environment, stage.batch, readable)
     return found
+
+
+def _place(verdict: Verdict) -> tuple[int, int]:
+    """The contract first, since what breaks it explains the rest; axioms in their own order."""
+    evaluation = ORDER.index(verdict.evaluation) if verdict.evaluation in ORDER else len(ORDER)
+    return evaluation, list(AXIOMS).index(verdict.axiom) if verdict.axiom in AXIOMS else -1
 
 
 def _broken(report: pytest.TestReport) -> Verdict:

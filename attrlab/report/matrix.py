@@ -59,6 +59,7 @@ FAILURES: frozenset[Status] = frozenset({"error", "refuted", "modest"})
 CONTROLS = ("random", "constant", "truth", "inverted_truth")
 CONTRACT = "contract"
 AXIOMS = "axioms"
+INSTRUMENTS = "instruments"
 
 _ORDER: tuple[Status, ...] = tuple(LABELS)
 _SILENT: frozenset[Status] = frozenset({"inapplicable", "unclaimed"})
@@ -180,7 +181,7 @@ def contract_of(run: Run, method: str) -> Tally:
 
 def instruments_of(run: Run) -> dict[str, Tally]:
     """Rule -> tally, for what was judged of the laboratory itself rather than of a method."""
-    others = [verdict for verdict in run.verdicts if verdict.evaluation not in (CONTRACT, AXIOMS)]
+    others = [verdict for verdict in run.verdicts if verdict.evaluation == INSTRUMENTS]
     return {rule: tally(v for v in others if v.axiom == rule) for rule in dict.fromkeys(v.axiom for v in others)}
 
 
