@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -45,6 +46,11 @@ class GroundTruth:
     independent: Tensor  # (batch, players) bool
     orbit: Tensor  # (batch, players) int64
 
+    @property
+    def necessary(self) -> Tensor:  # (batch, players) bool
+        r"""Players without which, all others present, the output is another: v(N) ≠ v(N \\ {i})."""
+        return self.attributions["removal"] != 0
+
     def map(self, change: Callable[[Tensor], Tensor]) -> GroundTruth:
         """Return this truth with `change` applied to every tensor."""
         return GroundTruth(
@@ -58,21 +64,25 @@ class GroundTruth:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Rows to be explained, with everything a method may be offered and the truth it is judged by."""
+    """Rows to be explained, with everything a method may be offered and the truth it is judged by.
+
+    `players` is how many players the widest row may have, the second dimension of every truth tensor; `derive` gives the truth.
+    """
 
     inputs: Tensor  # (batch, *features)
     target: Tensor  # (batch,) int64: which output is explained
     baseline: Tensor  # (batch, *features)
     feature_mask: Tensor  # (batch, *features) int64: the player of each entry, -1 for none
-    truth: GroundTruth
+    players: int
+    derive: Callable[[], GroundTruth]
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
 
-    @property
-    def players(self) -> int:
-        """How many players the widest row may have; the second dimension of every truth tensor."""
-        return self.truth.support.shape[1]
+    @cached_property
+    def truth(self) -> GroundTruth:
+        """What is exactly true of every row: derived when it is first asked for, since rows are cheap and truth may not be."""
+        return self.derive()
 
     def rows(self, index: Tensor | slice) -> Batch:
         """Return the rows named by `index`, truth included."""
@@ -81,7 +91,8 @@ class Batch:
             target=self.target[index],
             baseline=self.baseline[index],
             feature_mask=self.feature_mask[index],
-            truth=self.truth.map(lambda value: value[index]),
+            players=self.players,
+            derive=lambda: self.truth.map(lambda value: value[index]),
         )
 
     def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
@@ -91,7 +102,8 @@ class Batch:
             target=self.target.to(device=device),
             baseline=self.baseline.to(device=device, dtype=dtype),
             feature_mask=self.feature_mask.to(device=device),
-            truth=self.truth.map(lambda value: value.to(device=device)),
+            players=self.players,
+            derive=lambda: self.truth.map(lambda value: value.to(device=device)),
         )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.environment import Batch
+from synthetic.environment import Batch, GroundTruth
 from synthetic.graphs.block import block_of, edge_players, graphs_of, node_players
 from synthetic.graphs.hosts import Hosts, draw_hosts
 from synthetic.oracles import LIMIT, game_truth
@@ -71,18 +71,21 @@ def sampler(*, hosts: Hosts, players: Players, colours: int, rules: Rules) -> Ca
         inputs = block_of(graphs, size=size, colours=colours)
         baseline, feature_mask = cut(inputs, graphs)
         target = torch.zeros(n, dtype=torch.int64)
-        truth = game_truth(
-            specification,
-            inputs,
-            baseline,
-            feature_mask,
-            target,
-            players=widest,
-            independent=_marked(graphs, rules.independent, widest),
-            orbit=_grouped(graphs, rules.orbits, widest),
-            integrated_gradients=rules.path_integral(inputs.numpy()),
-        )
-        return Batch(inputs=inputs, target=target, baseline=baseline, feature_mask=feature_mask, truth=truth)
+
+        def derive() -> GroundTruth:
+            return game_truth(
+                specification,
+                inputs,
+                baseline,
+                feature_mask,
+                target,
+                players=widest,
+                independent=_marked(graphs, rules.independent, widest),
+                orbit=_grouped(graphs, rules.orbits, widest),
+                integrated_gradients=rules.path_integral(inputs.numpy()),
+            )
+
+        return Batch(inputs=inputs, target=target, baseline=baseline, feature_mask=feature_mask, players=widest, derive=derive)
 
     return sample
 

@@ -171,7 +171,8 @@ def _sample(function: Function, draw: Draw, side: int, n: int, generator: torch.
         target=target,
         baseline=colours[0][:, None, None].expand_as(inputs).clone(),
         feature_mask=owner.expand_as(inputs).clone(),
-        truth=colour_truth(function, _by_player(labels, side), target),
+        players=(draw.size // side) ** 2,
+        derive=lambda: colour_truth(function, _by_player(labels, side), target),
     )
 
 

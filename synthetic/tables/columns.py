@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.environment import Batch, Environment, frozen
+from synthetic.environment import Batch, Environment, GroundTruth, frozen
 from synthetic.formulas import Layers
 from synthetic.gadgets import relu_network
 from synthetic.oracles import game_truth, path_integral
@@ -103,8 +103,23 @@ def _batch(
     inputs: Tensor, specification: Callable[[np.ndarray], np.ndarray], scores: Scores, independent: Sequence[bool], twins: Sequence[int]
 ) -> Batch:
     """The batch of these rows: one player per column, output 0, baseline zero."""
-    distinct, which = np.unique(inputs.numpy(), axis=0, return_inverse=True)
     columns = inputs.shape[1]
+    return Batch(
+        inputs=inputs,
+        target=torch.zeros(len(inputs), dtype=torch.int64),
+        baseline=torch.zeros_like(inputs),
+        feature_mask=torch.arange(columns).repeat(len(inputs), 1),
+        players=columns,
+        derive=lambda: _truth(inputs.numpy(), specification, scores, independent, twins),
+    )
+
+
+def _truth(
+    rows: np.ndarray, specification: Callable[[np.ndarray], np.ndarray], scores: Scores, independent: Sequence[bool], twins: Sequence[int]
+) -> GroundTruth:
+    """The truth of every row, each distinct one enumerated once."""
+    distinct, which = np.unique(rows, axis=0, return_inverse=True)
+    columns = rows.shape[1]
     truth = game_truth(
         specification,
         distinct,
@@ -117,13 +132,7 @@ def _batch(
         integrated_gradients=scores(distinct),
     )
     index = torch.from_numpy(which.reshape(-1))
-    return Batch(
-        inputs=inputs,
-        target=torch.zeros(len(inputs), dtype=torch.int64),
-        baseline=torch.zeros_like(inputs),
-        feature_mask=torch.arange(columns).repeat(len(inputs), 1),
-        truth=truth.map(lambda value: value[index]),
-    )
+    return truth.map(lambda value: value[index])
 
 
 def _walked(layers: Layers) -> Scores:

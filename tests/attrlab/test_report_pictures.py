@@ -130,7 +130,8 @@ def two_rows():
         target=torch.zeros(2, dtype=torch.int64),
         baseline=torch.zeros(2, 2),
         feature_mask=torch.arange(2).expand(2, 2),
-        truth=ground,
+        players=2,
+        derive=lambda: ground,
     )
 
 
