@@ -10,17 +10,16 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from attrlab.catalogue import axioms, environment_facts, environments, evaluations, method_facts, methods
 from attrlab.errors import AttrlabError, UnknownName
-
-if TYPE_CHECKING:
-    from attrlab.claims import Claim
+from attrlab.printing import print_entries, print_facts, print_verifications
 
 app = typer.Typer(
     help="A laboratory where feature-attribution methods are checked against networks whose truth is known exactly.",
@@ -28,9 +27,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Entry = tuple[str, str, list[str]]
-"""A name, a few words on it, and lines of detail."""
 
 KINDS = ("methods", "environments", "evaluations", "axioms")
 
@@ -47,32 +43,37 @@ def main() -> None:
 @app.command("list")
 def list_(kind: Annotated[str, typer.Argument(help="methods, environments, evaluations or axioms")]) -> None:
     """List what there is of one kind."""
-    rows = {"methods": _methods, "environments": _environments, "evaluations": _evaluations, "axioms": _axioms}
-    if kind not in rows:
+    listed = {"methods": methods, "environments": environments, "evaluations": evaluations, "axioms": axioms}
+    if kind not in listed:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Write one of {', '.join(KINDS)}."
         raise UnknownName(f"there is nothing of the kind {kind!r} to list. {hint}")
-    _print_entries(rows[kind]())
+    print_entries(listed[kind]())
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="a method, an environment, an axiom or a metric")]) -> None:
-    """Say what is known of one thing: formula, truth, claims, reference."""
+def show(
+    name: Annotated[str, typer.Argument(help="a method, an environment, an axiom or a metric")],
+    png: Annotated[Path | None, typer.Option(help="of an environment: draw a sample beside its truth into this file")] = None,
+) -> None:
+    """Say what is known of one thing: formula, truth, claims, reference; of an environment also how it was verified."""
     from attrlab.axioms import AXIOMS
     from attrlab.metrics import METRICS
     from synthetic import environment_ids
 
     if name in environment_ids():
-        _print_facts(name, _environment_facts(name))
+        print_facts(name, environment_facts(name))
+        if png is not None:
+            _draw_environment(name, png)
     elif name in AXIOMS:
         axiom = AXIOMS[name]
-        _print_facts(
+        print_facts(
             name, [("statement", axiom.statement), ("level", axiom.level), ("needs", ", ".join(axiom.needs)), ("from", axiom.reference)]
         )
     elif name in METRICS:
         metric = METRICS[name]
         better = f"{metric.direction} is better"
-        _print_facts(name, [("formula", metric.formula), ("range", metric.range), ("direction", better), ("from", metric.reference)])
+        print_facts(name, [("formula", metric.formula), ("range", metric.range), ("direction", better), ("from", metric.reference)])
     else:
         _show_method(name, others=(*environment_ids(), *AXIOMS, *METRICS))
 
@@ -99,6 +100,25 @@ def evaluate(
     raise typer.Exit(_run_evaluations(options))
 
 
+@app.command("verify")
+def verify_(
+    environment: Annotated[list[str] | None, typer.Argument(help="environments; all of them by default")] = None,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="draw twenty times as many rows where a domain cannot be enumerated")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+) -> None:
+    """Compare every network with its specification, and every exact truth with a second derivation."""
+    from attrlab.games import Policy
+    from attrlab.verification import verify
+    from synthetic import environment_ids
+
+    Policy(device=device)  # refuses a device that is not there, before anything runs
+    found = [verify(id, exhaustive=exhaustive, device=device) for id in _with_progress(environment or environment_ids())]
+    print_verifications(found)
+    raise typer.Exit(1 if any(record.problems for record in found) else 0)
+
+
 def _run_evaluations(options: list[str]) -> int:
     """Run pytest on the installed evaluations, apart from any configuration of the folder it is called from, and translate its status."""
     spec = find_spec("evaluations")
@@ -112,71 +132,29 @@ def _run_evaluations(options: list[str]) -> int:
     return status if status in (0, 1) else 2
 
 
-def _methods() -> list[Entry]:
-    from attrlab.registry import find_method, method_names
-
-    entries = []
-    for name in method_names():
-        method = find_method(name)
-        kind = "control" if method.control else ", ".join(sorted(method.modalities)) or "all modalities"
-        claims = [", ".join(_claim(claim) for claim in method.claims if claim.expected == expected) for expected in ("holds", "violates")]
-        sides = [f"{side} {text}" for side, text in zip(("holds:", "violates:"), claims, strict=True) if text]
-        entries.append((name, f"{kind}; {method.cost or 'cost not stated'}", ["   ".join(sides) or "claims nothing", method.reference]))
-    return entries
-
-
-def _claim(claim: Claim) -> str:
-    return f"{claim.axiom} if {' and '.join(sorted(claim.given))}" if claim.given else claim.axiom
-
-
-def _environments() -> list[Entry]:
-    from synthetic import environment_ids, make_environment
-
-    worlds = [make_environment(id) for id in environment_ids()]
-    return [
-        (
-            world.id,
-            world.modality,
-            [world.formula, f"traits: {', '.join(sorted(world.traits))}", f"knobs: {', '.join(world.knobs) or 'none'}"],
-        )
-        for world in worlds
-    ]
-
-
-def _evaluations() -> list[Entry]:
-    from attrlab.contract import RULES
-    from attrlab.instruments import INSTRUMENTS
-    from attrlab.metrics import METRICS
-
-    entries: list[Entry] = [("axioms", "claims, in both directions", ["see attrlab list axioms"])]
-    entries += [(rule.name, "rule of the contract", [rule.statement]) for rule in RULES]
-    entries += [(metric.name, f"score, {metric.direction} is better", [metric.formula, metric.reference]) for metric in METRICS.values()]
-    entries += [(rule.name, "rule for environments", [rule.statement]) for rule in INSTRUMENTS]
-    return entries
-
-
-def _axioms() -> list[Entry]:
-    from attrlab.axioms import AXIOMS
-
-    return [(axiom.name, f"{axiom.level} level", [axiom.statement, axiom.reference]) for axiom in AXIOMS.values()]
-
-
-def _environment_facts(id: str) -> list[tuple[str, str]]:
-    """Everything an environment says of itself, and the truth of one row of it."""
+def _draw_environment(id: str, path: Path) -> None:
+    """A sample beside its truth in every convention, as one picture."""
     import torch
 
+    from attrlab.report.pictures import beside
     from synthetic import make_environment
 
     world = make_environment(id)
-    batch = world.sample(1, torch.Generator().manual_seed(0))
-    facts = [("formula", world.formula), ("modality", world.modality), ("isolates", world.isolates), ("domain", world.domain)]
-    facts += [("traits", ", ".join(sorted(world.traits))), ("knobs", ", ".join(f"{name}={value!r}" for name, value in world.knobs.items()))]
-    facts += [("equal networks", ", ".join(world.equals)), ("reference", world.reference)]
-    if batch.inputs.numel() <= 24:
-        facts.append(("a row", f"x = {_numbers(batch.inputs[0])}, x' = {_numbers(batch.baseline[0])}, f(x) = {_output(world, batch):.6g}"))
-    for convention, exact in batch.truth.attributions.items():
-        facts.append((f"its {convention}", _nonzero(exact[0])))
-    return facts
+    path.write_bytes(beside(world, world.sample(8, torch.Generator().manual_seed(0))))
+    print(f"picture: {path}")
+
+
+def _with_progress(ids: Iterable[str]) -> Iterator[str]:
+    """Go through `ids`, saying on a terminal how far it is and how long it will take; unknown ones are refused before the first."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from attrlab.study import load
+
+    names = list(ids)
+    for name in names:
+        load(name)
+    yield from track(names, description="verifying", console=Console(stderr=True), transient=True)
 
 
 def _show_method(name: str, *, others: Iterable[str]) -> None:
@@ -191,56 +169,5 @@ def _show_method(name: str, *, others: Iterable[str]) -> None:
                 f"there is no method, environment, axiom or metric {name!r}. Did you mean {' or '.join(map(repr, near))}?"
             ) from error
         raise
-    facts = [("reference", method.reference), ("cost per row", method.cost), ("aims at", method.convention or "no convention")]
-    for claim in method.claims:
-        shown = f" (witness {claim.witness})" if claim.witness else f" (tolerance {claim.tolerance:g}, {claim.origin})"
-        facts.append((str(claim), claim.because + shown))
-    _print_facts(name, facts)
+    print_facts(name, method_facts(method))
     print(inspect.getdoc(inspect.unwrap(method.attribute)) or "")
-
-
-def _numbers(values: Any) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in values.flatten().tolist()) + ")"
-
-
-def _output(world: Any, batch: Any) -> float:
-    return float(world.model(batch.inputs)[0, int(batch.target[0])])
-
-
-def _nonzero(scores: Any) -> str:
-    """Scores per player; the zeros of a long row are counted, not written."""
-    values = scores.tolist()
-    if len(values) <= 12:
-        return _numbers(scores)
-    live = [f"{player}: {value:.6g}" for player, value in enumerate(values) if value]
-    return f"{', '.join(live) or 'none'}; 0 for the other {len(values) - len(live)} of {len(values)} players"
-
-
-def _print_entries(entries: Iterable[Entry]) -> None:
-    """Each entry is a line with its name, and what is known of it beneath, indented; no name is ever broken."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console = Console()
-    for name, headline, details in entries:
-        console.print(Text.assemble((name, "bold"), "  ", (headline, "dim")), soft_wrap=True)
-        for detail in details:
-            if detail:
-                console.print(Padding(Text(detail), (0, 0, 0, 4)))
-
-
-def _print_facts(name: str, facts: Iterable[tuple[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    console.print(Text(name, style="bold"))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="dim", max_width=50)
-    table.add_column(overflow="fold")
-    for label, text in facts:
-        if text:
-            table.add_row(Text(label), Text(text))
-    console.print(table)

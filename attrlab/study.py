@@ -11,12 +11,13 @@ import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attrlab.case import Case
-from attrlab.errors import UnknownName
+from attrlab.errors import InvalidInput, UnknownName
 from attrlab.games import Game, Policy, make_game
 from attrlab.method import Method, player_scores
 from attrlab.methods import controls
@@ -66,16 +67,28 @@ class Stage:
         return player_scores(FLOOR, self.case, seed=self.seed)
 
 
-def prepare(id: str, *, rows: int, seed: int, policy: Policy) -> Stage:
-    """Build the environment `id`, put it on the policy's device in its dtype, and draw `rows` rows from `seed`.
+def load(id: str, **knobs: Any) -> Environment:
+    """Build the environment `id` with `knobs` in place of its defaults.
 
     Raises:
         UnknownName: if there is no such environment; the nearest are suggested.
+        InvalidInput: if a knob is unknown or out of its range.
     """
     try:
-        environment = make_environment(id)
+        return make_environment(id, **knobs)
     except UnknownEnvironment as error:
         raise UnknownName(str(error)) from error
+    except ValueError as error:
+        raise InvalidInput(str(error)) from error
+
+
+def prepare(id: str, *, rows: int = 12, seed: int = 0, policy: Policy | None = None, **knobs: Any) -> Stage:
+    """Build the environment `id`, put it on the policy's device in its dtype, and draw `rows` rows from `seed`.
+
+    Raises:
+        UnknownName, InvalidInput: as `load`.
+    """
+    policy, environment = policy or Policy(), load(id, **knobs)
     batch = environment.sample(rows, torch.Generator().manual_seed(seed)).to(device=policy.device, dtype=policy.dtype)
     return Stage(environment=environment, batch=batch, case=case_of(environment, batch, policy), policy=policy, seed=seed)
 

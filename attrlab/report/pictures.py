@@ -49,7 +49,7 @@ def environment_pictures(environment: Environment, batch: Batch, scores_by_metho
         batch: at least one row; the first that has any support is drawn, or the first of all.
         scores_by_method: name -> (batch, *features), the scores as the method returned them.
     """
-    row = int(batch.truth.support.any(1).int().argmax())
+    row = _telling_row(batch)
     inputs, mask = batch.inputs[row], batch.feature_mask[row]
     named: list[tuple[str, Tensor | None]] = [("sample", None)]
     for convention, values in list(batch.truth.attributions.items())[:1]:
@@ -57,6 +57,20 @@ def environment_pictures(environment: Environment, batch: Batch, scores_by_metho
     named += [(name, scores[row]) for name, scores in scores_by_method.items()]
     drawn = {name: draw(environment.modality, inputs, mask, scores) for name, scores in named}
     return [Picture(environment=environment.id, method=name, png=png) for name, png in drawn.items()]
+
+
+def beside(environment: Environment, batch: Batch) -> bytes:
+    """One PNG: a row of `batch` with support, and beside it its exact truth in every convention, each at its own scale."""
+    from matplotlib.figure import Figure
+
+    row = _telling_row(batch)
+    inputs, mask = batch.inputs[row], batch.feature_mask[row]
+    panels: list[tuple[str, Tensor | None]] = [("sample", None)]
+    panels += [(name, spread(values[row][None].to(inputs.dtype), mask[None])[0]) for name, values in batch.truth.attributions.items()]
+    figure = Figure(figsize=(_INCHES * len(panels), _INCHES), dpi=_DOTS, layout="constrained")
+    for axes, (name, scores) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _draw_row(axes, environment.modality, inputs, mask, scores, caption=name)
+    return _png(figure)
 
 
 def draw(
@@ -76,12 +90,21 @@ def draw(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_INCHES, _INCHES), dpi=_DOTS, layout="constrained")
-    axes = figure.subplots()
+    _draw_row(figure.subplots(), modality, inputs, feature_mask, scores)
+    return _png(figure)
+
+
+def _telling_row(batch: Batch) -> int:
+    """The first row that has any support, or the first of all."""
+    return int(batch.truth.support.any(1).int().argmax())
+
+
+def _draw_row(axes: Axes, modality: str, inputs: Tensor, feature_mask: Tensor, scores: Tensor | None, *, caption: str = "") -> None:
     row, mask = inputs.detach().double().cpu(), feature_mask.detach().cpu()
     painted = None if scores is None else _painted(scores.detach().double().cpu(), mask)
     {"image": _draw_image, "graph": _draw_graph}.get(modality, _draw_bars)(axes, row, mask, painted)
-    axes.set_title(" " if painted is None else _scale_in_words(painted), fontsize=7, color=_INK, pad=3)
-    return _png(figure)
+    words = "" if painted is None else _scale_in_words(painted)
+    axes.set_title(", ".join(part for part in (caption, words) if part) or " ", fontsize=7, color=_INK, pad=3)
 
 
 def _painted(scores: Tensor, mask: Tensor) -> Tensor:  # both (*features)
