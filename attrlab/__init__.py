@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from attrlab.metrics import METRICS, Metric
     from attrlab.record import Run, Score, Verdict
     from attrlab.registry import find_method, method_names, register_method
+    from attrlab.study import Stage, measure, prepare
+    from attrlab.verification import Verification, verify
 
 _HOMES = {
     "AXIOMS": "axioms",
@@ -35,15 +37,20 @@ _HOMES = {
     "Policy": "games",
     "Run": "record",
     "Score": "record",
+    "Stage": "study",
     "UnknownName": "errors",
     "Verdict": "record",
+    "Verification": "verification",
     "explain": "method",
     "find_method": "registry",
     "holds": "claims",
     "make_game": "games",
+    "measure": "study",
     "method_names": "registry",
     "player_scores": "method",
+    "prepare": "study",
     "register_method": "registry",
+    "verify": "verification",
     "violates": "claims",
 }
 
@@ -63,15 +70,20 @@ __all__ = [  # noqa: RUF022 - the same names as above, which a test compares
     "Policy",
     "Run",
     "Score",
+    "Stage",
     "UnknownName",
     "Verdict",
+    "Verification",
     "explain",
     "find_method",
     "holds",
     "make_game",
+    "measure",
     "method_names",
     "player_scores",
+    "prepare",
     "register_method",
+    "verify",
     "violates",
 ]
 

@@ -43,11 +43,11 @@ def parametrize(metafunc: pytest.Metafunc, cells: Iterable[Cell]) -> None:
     metafunc.parametrize("cell", found, ids=ids)
 
 
-def everywhere(laboratory: Laboratory, subjects: Iterable[str]) -> Iterator[Cell]:
-    """Every method on every environment of its modalities, for each subject; witnesses are for the axioms alone."""
-    subjects = tuple(subjects)
+def everywhere(laboratory: Laboratory, subjects: Iterable[str], *, on: Iterable[str]) -> Iterator[Cell]:
+    """Every method on every one of the environments `on` that it applies to, for each subject."""
+    subjects, environments = tuple(subjects), tuple(on)
     for method in laboratory.methods:
-        for id in laboratory.scored():
+        for id in environments:
             if applies(method, laboratory.stage(id).environment):
                 for subject in subjects:
                     yield Cell(method=method, subject=subject, environment=id)

@@ -17,6 +17,9 @@ from attrlab.registry import find_method, method_names
 from attrlab.study import WITNESS, Stage, prepare
 from synthetic import environment_ids
 
+SHOWN = 3
+"""Environments of each modality on which the contract is asked, where none is asked for by name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Laboratory:
@@ -29,6 +32,7 @@ class Laboratory:
     examples: int
     seed: int
     unclaimed: bool
+    named: bool  # whether the environments were asked for by name
     json: Path | None
     html: Path | None
     _stages: dict[str, Stage] = field(default_factory=dict, repr=False)
@@ -51,6 +55,7 @@ class Laboratory:
             examples=_at_least("--attrlab-examples", options.attrlab_examples, 1),
             seed=_at_least("--attrlab-seed", options.attrlab_seed, 0),
             unclaimed=options.attrlab_unclaimed,
+            named=bool(options.attrlab_environment),
             json=_writable("--attrlab-json", options.attrlab_json),
             html=_writable("--attrlab-html", options.attrlab_html),
         )
@@ -67,6 +72,18 @@ class Laboratory:
     def scored(self) -> tuple[str, ...]:
         """The environments that methods are compared on: all but the witnesses."""
         return tuple(id for id in self.environments if WITNESS not in self.stage(id).environment.traits)
+
+    def representatives(self) -> tuple[str, ...]:
+        """Up to `SHOWN` environments of each modality, spread over the catalogue; all that were asked for by name.
+
+        The contract is about behaviour on a kind of row, not about functions, so some worlds of each kind stand for the rest.
+        """
+        if self.named:
+            return self.scored()
+        kinds: dict[str, list[str]] = {}
+        for id in self.scored():
+            kinds.setdefault(self.stage(id).environment.modality, []).append(id)
+        return tuple(id for ids in kinds.values() for id in ids[:: -(-len(ids) // SHOWN)])
 
     def header(self) -> str:
         """One line that says what is evaluated."""

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.attrlab
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per method and environment."""
-    cells.parametrize(metafunc, cells.everywhere(laboratory_of(metafunc.config), ["agreement"]))
+    laboratory = laboratory_of(metafunc.config)
+    cells.parametrize(metafunc, cells.everywhere(laboratory, ["agreement"], on=laboratory.scored()))
 
 
 def test_distance_from_the_truth_is_recorded(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.attrlab
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per method, environment and rule."""
-    cells.parametrize(metafunc, cells.everywhere(laboratory_of(metafunc.config), BY_NAME))
+    laboratory = laboratory_of(metafunc.config)
+    cells.parametrize(metafunc, cells.everywhere(laboratory, BY_NAME, on=laboratory.representatives()))
 
 
 def test_rule_of_the_contract_is_kept(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from attrlab.errors import AttrlabError
 from attrlab.registry import method_names
-from evaluations.laboratory import Laboratory
+from evaluations.laboratory import SHOWN, Laboratory
 from synthetic import environment_ids
 
 DEFAULTS = {
@@ -76,3 +76,15 @@ def test_a_stage_is_prepared_once_and_depends_on_the_seed():
 def test_witnesses_are_not_scored():
     opened = laboratory()
     assert set(opened.environments) - set(opened.scored()) == {id for id in environment_ids() if "witness" in id}
+
+
+def test_the_contract_is_asked_on_some_worlds_of_every_modality_and_on_all_that_are_named():
+    opened = laboratory()
+    chosen = opened.representatives()
+    kinds = [opened.stage(id).environment.modality for id in opened.scored()]
+    assert set(chosen) <= set(opened.scored())
+    for kind in set(kinds):
+        shown = [id for id in chosen if opened.stage(id).environment.modality == kind]
+        assert len(shown) == min(SHOWN, kinds.count(kind)) or 1 < len(shown) <= SHOWN
+    everything = tuple(id for id in environment_ids() if id.startswith("colour-"))
+    assert laboratory(environment=list(everything)).representatives() == everything
