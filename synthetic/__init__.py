@@ -16,6 +16,7 @@ from synthetic.registry import environment_ids, knobs_of, make_environment, regi
 from synthetic import images  # isort: skip
 from synthetic import tables  # isort: skip
 from synthetic import graphs  # isort: skip
+from synthetic import sequences  # isort: skip
 
 __all__ = [
     "Batch",
@@ -27,5 +28,6 @@ __all__ = [
     "knobs_of",
     "make_environment",
     "register",
+    "sequences",
     "tables",
 ]

@@ -128,6 +128,9 @@ class Environment:
         isolates: which difficulty of attribution the world isolates, in one sentence.
         reference: where the idea is from.
         twin: for graphs, the same network as a torch-geometric module and a function from one row to its `Data`.
+        components: for networks with a stated circuit, the exact truth of activation patching: for each module path, the change
+            f(x; h := h(x')) - f(x) of the explained output, (batch,), when that module's output h is replaced by its output on the
+            baseline row; derived from the circuit's specification, never from the network.
     """
 
     id: str
@@ -145,6 +148,7 @@ class Environment:
     isolates: str = ""
     reference: str = ""
     twin: Callable[[], tuple[nn.Module, Callable[[Tensor], Any]]] | None = None
+    components: Callable[[Batch], Mapping[str, Tensor]] | None = None
 
     def with_traits(self, *traits: str) -> Environment:
         """Return this environment with `traits` added."""
