@@ -1,6 +1,7 @@
 """Counting is a chain of stride-3 convolutions that tile the image, so that every pixel is added exactly once.
 
-With S = 3^d there are d stages, and a cell of stage l is the number of marked pixels in its 3^l x 3^l block. A count of zero
+With S = 3^d there are d stages, and a cell of stage l is the number of marked pixels in its 3^l x 3^l block. A side that three does
+not divide is padded with empty cells first, left and above: 224 -> 75 -> 25 -> 9 -> 3 -> 1, as in Zhang et al. 2023. A count of zero
 would put the next ReLU on its kink; each stage therefore passes ReLU(count + 1/2) on, and the following bias takes the halves
 back. All weights are non-negative and marks are, so every ReLU here is the identity wherever the image goes, and the
 accumulator is linear in the marks. The irregular accumulator computes the same sums through hidden units with unequal dyadic
@@ -22,28 +23,30 @@ def accumulator(colours: int, size: int, *, irregular: bool = False) -> nn.Seque
     """Return the network (batch, colours, size, size) -> (batch, colours, 1, 1) that computes count + 1/2 for each colour.
 
     Raises:
-        ValueError: if `size` is not a power of 3, at least 3.
+        ValueError: if `size` is not an integer of at least 3.
     """
     layers: list[nn.Module] = []
     offset = 0.0
-    for _ in range(stages(size)):
+    for side in sides(size):
+        if side % 3:
+            layers.append(nn.ConstantPad2d((-side % 3, 0, -side % 3, 0), offset))
         layers += _irregular_stage(colours, offset) if irregular else _uniform_stage(colours, offset)
         offset = OFFSET
     return nn.Sequential(*layers)
 
 
-def stages(size: int) -> int:
-    """The number d of stride-3 stages of an image of side 3^d.
+def sides(size: int) -> list[int]:
+    """The side of the cells' grid before each stage, 27, 9, 3.
 
     Raises:
-        ValueError: if `size` is not a power of 3, at least 3.
+        ValueError: if `size` is not an integer of at least 3.
     """
-    depth, side = 0, 1
-    while isinstance(size, int) and side < size:
-        depth, side = depth + 1, side * 3
-    if depth == 0 or side != size:
-        raise ValueError(f"size must be a power of 3 such as 9, 27 or 81, so that 3x3 windows tile the image (got {size!r})")
-    return depth
+    if not isinstance(size, int) or size < 3:
+        raise ValueError(f"size is the side of the images, an integer of at least 3 such as 9, 27 or 224 (got {size!r})")
+    grid = [size]
+    while (side := -(-grid[-1] // 3)) > 1:
+        grid.append(side)
+    return grid
 
 
 def _uniform_stage(colours: int, offset: float) -> list[nn.Module]:

@@ -11,44 +11,28 @@ the detector over all palette colours and all 5^3 colours of {0..4}^3, and draw 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from synthetic.environment import Batch, Environment, frozen
-from synthetic.images.accumulator import accumulator as build_accumulator
-from synthetic.images.accumulator import stages
-from synthetic.images.detector import detector
-from synthetic.images.drawing import Draw, draw_labels, inclusive, require_room
-from synthetic.images.heads import head as build_head
-from synthetic.images.heads import outputs_of, require_head
-from synthetic.images.palette import make_palette
-from synthetic.images.specification import formula
-from synthetic.images.truth import Function, colour_truth
+from synthetic.environment import Environment
+from synthetic.images.accumulator import sides
+from synthetic.images.colour_world import Choice, colour_world
+from synthetic.images.drawing import Draw, at_density, inclusive, require_drawable
+from synthetic.images.heads import Head, require_head
+from synthetic.images.palette import make_palette, widen
+from synthetic.images.specification import Function
+from synthetic.images.unseen import require_redundancy, require_unseen
 from synthetic.registry import register
 
-ADDITIVE = frozenset({"additive"})
-TRAITS = {
-    "count": ADDITIVE,
-    "difference": ADDITIVE,
-    "or": frozenset({"interacting", "saturating", "redundant"}),
-    "and": frozenset({"interacting", "saturating", "redundant"}),
-    "modulo": frozenset({"interacting", "non_monotone", "saw_toothed"}),
-}
-ISOLATES = {
-    "count": "saturated detectors: the gradient is 0 everywhere, every complete convention gives each target pixel 1",
-    "difference": "evidence against: pixels of the second colour count -1",
-    "or": "redundancy: each of N target pixels has Shapley value 1/N, and removing one of N >= 2 changes nothing",
-    "and": "joint evidence: every colour is needed; Shapley pays each of them, the path integral the scarce one, which comes last",
-    "modulo": "non-monotone response: each of N target pixels has (N mod m)/N, while removal gives 1 or -(m - 1)",
-}
-EXACT_COUNTS = 2048
-"""Up to this total count the modulo head's partial sums, below n^2 in quarters, fit into float32's 24 bits."""
+RED, GREEN, BLUE = (2, 0, 0), (0, 2, 0), (0, 0, 2)
 
 
+@register("unseen-colour-baseline-v1", size=4, counts=(1, 3), redundant=1, baseline="unseen")
+@register("unseen-colour-v1", size=4, counts=(1, 3), redundant=1)
+@register("colour-deep-modulo-v1", head="long-division")
+@register("colour-threshold-v1", head="threshold", targets=(RED,), counts=(1, 6), distractors=(GREEN, BLUE))
+@register("colour-dominant-v1", head="dominant")
+@register("colour-single-v1", head="count", targets=(RED,), distractors=(GREEN, BLUE))
 @register("colour-modulo-v1", head="modulo")
 @register("colour-and-v1", head="and")
 @register("colour-or-v1", head="or")
@@ -60,11 +44,22 @@ def colour_count(
     head: str = "count",
     size: int = 9,
     background: Any = (0, 0, 0),
-    targets: Any = ((2, 0, 0), (0, 2, 0)),
-    distractors: Any = ((0, 0, 2),),
+    targets: Any = (RED, GREEN),
+    distractors: Any = (BLUE,),
+    palette_size: int | None = None,
+    shape: str = "flat",
     counts: tuple[int, int] = (1, 4),
     distraction: tuple[int, int] = (1, 3),
+    density: float | None = None,
+    patch: int = 1,
+    correlation: float = 0.0,
     modulus: int = 3,
+    threshold: int = 3,
+    negative: float = 1.0,
+    redundant: int = 0,
+    redundant_weight: float = 0.625,
+    baseline: str = "background",
+    unseen: Any = (1, 1, 1),
     players: str = "pixels",
     accumulator: str = "uniform",
 ) -> Environment:
@@ -72,128 +67,73 @@ def colour_count(
 
     Args:
         id: the registered id.
-        head: "count" (one logit per target colour), "difference", "or", "and" or "modulo".
-        size: side of the images, a power of 3.
-        background: the baseline's colour, three integers.
+        head: "count" (one logit per target colour), "difference", "or", "and", "threshold", "dominant", "modulo", "long-division" or
+            "absence".
+        size: side of the images, at least 3: 27, 81, 224.
+        background: the background's colour, three integers.
         targets: the colours that are counted.
         distractors: colours that occur and count nothing.
-        counts: least and largest number of pixels of each target colour; "and" leaves one colour out in half of the rows.
-        distraction: least and largest number of pixels of each distractor.
-        modulus: m of "modulo".
+        palette_size: adds distractors until the palette has so many colours; None for none.
+        shape: "flat", "slope" (half as steep) or "hat" (its kink is the colour itself) detectors.
+        counts: least and largest number of squares of each target colour; "and" leaves one colour out in half of the rows.
+        distraction: least and largest number of squares of each distractor.
+        density: in place of these two, the average share of coloured pixels; None for none.
+        patch: side of the coloured squares.
+        correlation: how often every distractor is as frequent as the first target.
+        modulus: m of "modulo" and "long-division".
+        threshold: τ of "threshold".
+        negative: w of "difference", n_1 - w n_2.
+        redundant: R channels that fire on colours of no palette.
+        redundant_weight: w that each of them adds to every count per pixel; exact in float32 if it is a multiple of 1/64.
+        baseline: "background" or "unseen", an image of the colour `unseen`.
+        unseen: a colour of no palette.
         players: "pixels" (the channels of a pixel are one player) or "patches" of 3x3 pixels.
         accumulator: "uniform" (all-ones kernels) or "irregular" (unequal hidden sums, the same count).
 
     Raises:
         ValueError: if a knob is out of range; the message says what to write.
     """
-    palette = make_palette(background=background, targets=targets, distractors=distractors)
-    require_head(head, len(palette.targets), modulus)
+    knobs = {name: value for name, value in locals().items() if name != "id"}
+    palette = widen(make_palette(background=background, targets=targets, distractors=distractors, shape=shape), palette_size)
+    kind = Head(name=head, colours=len(palette.targets), modulus=modulus, threshold=threshold, negative=negative)
+    require_head(kind)
+    require_redundancy(redundant, redundant_weight, kind)
     _require_choice("players", players, ("pixels", "patches"))
     _require_choice("accumulator", accumulator, ("uniform", "irregular"))
-    stages(size)
+    _require_choice("baseline", baseline, ("background", "unseen"))
+    if baseline == "unseen":
+        require_unseen(palette, unseen, kind)
+    _require_tiles(players, sides(size)[0])
     draw = Draw(
         size=size,
-        targets=len(palette.targets),
         distractors=len(palette.distractors),
         counts=inclusive("counts", counts),
         distraction=inclusive("distraction", distraction),
-        head=head,
-        modulus=modulus,
+        head=kind,
+        patch=patch,
+        correlation=correlation,
     )
-    side = 1 if players == "pixels" else 3
-    require_room(draw, players=(size // side) ** 2)
-    knobs = {
-        "head": head,
-        "size": size,
-        "background": palette.background,
-        "targets": palette.targets,
-        "distractors": palette.distractors,
-        "counts": draw.counts,
-        "distraction": draw.distraction,
-        "modulus": modulus,
-        "players": players,
-        "accumulator": accumulator,
-    }
-    return _environment(id, Function(palette=palette, head=head, modulus=modulus), draw, side, knobs)
-
-
-def _environment(id: str, function: Function, draw: Draw, side: int, knobs: dict[str, Any]) -> Environment:
-    """The world of checked knobs: `side` is the side of a player."""
-    irregular = knobs["accumulator"] == "irregular"
-    other = "uniform-accumulator" if irregular else "irregular-accumulator"
-
-    def sample(n: int, generator: torch.Generator) -> Batch:
-        return _sample(function, draw, side, n, generator)
-
-    return Environment(
-        id=id,
-        modality="image",
-        formula=formula(function.head, targets=draw.targets, modulus=function.modulus),
-        model=_network(function, draw.size, irregular=irregular),
-        outputs=outputs_of(function.head, draw.targets),
-        domain=_domain(function.head, draw.size),
-        traits=TRAITS[function.head] | {"piecewise_linear", "flat_gradient"},
-        sample=sample,
-        specification=function,
-        equals=MappingProxyType(
-            {
-                "split-detector": _network(function, draw.size, irregular=irregular, split=True),
-                other: _network(function, draw.size, irregular=not irregular),
-            }
-        ),
-        knobs=MappingProxyType(knobs),
-        isolates=ISOLATES[function.head],
-        reference="Zhang et al. 2023, AttributionLab, arXiv 2310.06514",
+    require_drawable(replace(draw, counts=(0, 0), distraction=(0, 0)) if density is not None else draw)
+    bounds = at_density(density, cells=draw.cells**2, colours=len(palette.colours) - 1)
+    draw = draw if bounds is None else replace(draw, counts=bounds, distraction=bounds)
+    require_drawable(draw)
+    choice = Choice(
+        side=1 if players == "pixels" else 3,
+        irregular=accumulator == "irregular",
+        channels=redundant,
+        weight=redundant_weight,
+        unseen=tuple(unseen) if baseline == "unseen" else None,
     )
-
-
-def _network(function: Function, size: int, *, irregular: bool, split: bool = False) -> nn.Module:
-    colours = len(function.palette.targets)
-    parts: OrderedDict[str, nn.Module] = OrderedDict(
-        detector=detector(function.palette, split=split),
-        accumulator=build_accumulator(colours, size, irregular=irregular),
-        flatten=nn.Flatten(),
-        head=build_head(function.head, colours, modulus=function.modulus, largest=size**2),
-    )
-    return frozen(nn.Sequential(parts))
-
-
-def _sample(function: Function, draw: Draw, side: int, n: int, generator: torch.Generator) -> Batch:
-    if n < 1:
-        raise ValueError(f"a batch has at least one row (got n={n})")
-    target = torch.randint(outputs_of(function.head, draw.targets), (n,), generator=generator)
-    labels = draw_labels(draw, n, generator)
-    colours = torch.from_numpy(function.palette.colours).double()
-    inputs = colours[labels].movedim(3, 1).contiguous()
-    owner = _owners(draw.size, side)
-    return Batch(
-        inputs=inputs,
-        target=target,
-        baseline=colours[0][:, None, None].expand_as(inputs).clone(),
-        feature_mask=owner.expand_as(inputs).clone(),
-        players=(draw.size // side) ** 2,
-        derive=lambda: colour_truth(function, _by_player(labels, side), target),
-    )
-
-
-def _owners(size: int, side: int) -> Tensor:  # (size, size)
-    """The player of each pixel, numbered along the lines of players."""
-    line = torch.arange(size) // side
-    return line[:, None] * (size // side) + line
-
-
-def _by_player(labels: Tensor, side: int) -> Tensor:  # (batch, size, size) -> (batch, players, side * side)
-    cells = labels.shape[1] // side
-    return labels.view(-1, cells, side, cells, side).transpose(2, 3).reshape(len(labels), cells**2, side**2)
-
-
-def _domain(head: str, size: int) -> str:
-    exact = "exact in float32 and float64"
-    if head == "modulo" and size**2 > EXACT_COUNTS:
-        exact = f"exact in float64, and in float32 up to {EXACT_COUNTS} counted pixels"
-    return f"{size}x{size} images of palette colours, {exact}; path integrals on the segment from the background image"
+    knobs |= {"background": palette.background, "targets": palette.targets, "distractors": palette.distractors}
+    function = Function(palette=palette, head=kind, unseen=redundant * redundant_weight)
+    return colour_world(id, function, draw, choice, knobs)
 
 
 def _require_choice(knob: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{knob} must be {' or '.join(map(repr, choices))} (got {value!r})")
+
+
+def _require_tiles(players: str, size: int) -> None:
+    if players == "patches" and size % 3:
+        raise ValueError(f"patches of 3x3 pixels tile sides that 3 divides, such as 9 or 27; or write players='pixels' (got size={size})")

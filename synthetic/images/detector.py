@@ -7,7 +7,12 @@ For target colour t_k with channels t_kc the detector computes, at every pixel,
 as two 1x1 convolutions. The offset 1/4 keeps every integer a quarter away from a kink, so that no gradient is decided by the
 value of ReLU'(0); the slope 2 makes one wrong channel by one level enough: 1 - 2 x 3/4 = -1/2. Being flat at the top is the
 point: every gradient at an image is exactly 0, although the pixel is all that matters. Weights and offsets are dyadic, so
-float32 is exact. (Zhang et al. 2023, arXiv 2310.06514, use three units per channel with a kink on the colour itself.)
+float32 is exact. The shape "slope" is half as steep. The shape "hat" is the textbook's, with three units per channel,
+
+    c_k = ReLU(Σ_c [ReLU(z_c - t_kc + 1) - 2 ReLU(z_c - t_kc) + ReLU(z_c - t_kc - 1)] - 2),
+
+the same function as 1 - Σ_c |z_c - t_kc| where that is positive: on its colours the gradient is what ReLU'(0) is said to be. (Zhang et
+al. 2023, arXiv 2310.06514, use three units per channel with a kink on the colour itself.)
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from synthetic.images.palette import Palette
+from synthetic.images.palette import SHAPES, Palette
 
 
 def detector(palette: Palette, *, split: bool = False) -> nn.Sequential:
@@ -24,14 +29,13 @@ def detector(palette: Palette, *, split: bool = False) -> nn.Sequential:
     With `split` every hidden unit is present twice with half of its outgoing weight, and their order is reversed: another
     network, the same function everywhere.
     """
-    rise, offset, sink = _weights(palette)
+    rise, offset, sink, top = _hat(palette) if palette.shape == "hat" else _plateau(palette)
     if split:
         rise, offset, sink = rise.repeat(2, 1).flip(0), offset.repeat(2).flip(0), sink.repeat(1, 2).flip(1) / 2
-    colours = len(palette.targets)
     return nn.Sequential(
         pointwise(rise, offset),
         nn.ReLU(),
-        pointwise(sink, torch.ones(colours, dtype=torch.float64)),
+        pointwise(sink, top),
         nn.ReLU(),
     )
 
@@ -57,11 +61,26 @@ def convolution(
     return layer
 
 
-def _weights(palette: Palette) -> tuple[Tensor, Tensor, Tensor]:
-    """The first layer's weight (6K, 3) and bias (6K,), the second layer's weight (K, 6K): six units per colour."""
+Weights = tuple[Tensor, Tensor, Tensor, Tensor]
+"""The first layer's weight (U, 3) and bias (U,), the second layer's weight (K, U) and bias (K,)."""
+
+
+def _plateau(palette: Palette) -> Weights:
+    """Six units per colour, two of each channel."""
+    shape = SHAPES[palette.shape]
     colours = torch.tensor(palette.targets, dtype=torch.float64)  # (K, 3)
     channels = torch.eye(3, dtype=torch.float64)
     rise = torch.cat([channels, -channels]).repeat(len(colours), 1)
-    offset = (torch.cat([-colours, colours], 1) - 0.25).flatten()
-    sink = -2 * torch.eye(len(colours), dtype=torch.float64).repeat_interleave(6, dim=1)
-    return rise, offset, sink
+    offset = (torch.cat([-colours, colours], 1) - float(shape.tolerance)).flatten()
+    sink = -shape.steepness * torch.eye(len(colours), dtype=torch.float64).repeat_interleave(6, dim=1)
+    return rise, offset, sink, torch.ones(len(colours), dtype=torch.float64)
+
+
+def _hat(palette: Palette) -> Weights:
+    """Nine units per colour, three of each channel."""
+    colours = torch.tensor(palette.targets, dtype=torch.float64)  # (K, 3)
+    rise = torch.eye(3, dtype=torch.float64).repeat(3 * len(colours), 1)
+    offset = torch.cat([1 - colours, -colours, -1 - colours], 1).flatten()
+    heights = torch.tensor([[1.0, -2.0, 1.0]], dtype=torch.float64).repeat_interleave(3, dim=1)
+    sink = torch.kron(torch.eye(len(colours), dtype=torch.float64), heights)
+    return rise, offset, sink, torch.full((len(colours),), -2.0, dtype=torch.float64)

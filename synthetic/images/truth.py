@@ -1,16 +1,15 @@
-"""Exact truth of an image from its few coloured players, by enumeration; of its path integral from one block per colour.
+"""Exact truth of a colour image at any size: a count game for the coalitions, one block per colour for the path integral.
 
-Background players equal their baseline and are null, and the function is symmetric in its pixels. So the game of an image is the
-game of a strip that holds its coloured players alone, and images with the same colours share one enumeration. On
-the straight path from the background all pixels of one colour move together: the image is a dense network with one detector
-per colour present, whose output is weighted by the colour's count. Its path integral is a finite sum of fractions, shared
-equally by the pixels of a colour. The palette keeps every other detector off along these paths, so a distractor's is 0.
+The value depends on the counts of the target colours, so that a player is known by what it adds to them. On the straight path from the
+baseline all pixels of one colour move together: the image is a dense network with one detector per colour that moves, whose output is
+weighted by the colour's count. Its path integral is a finite sum of fractions, shared equally by the pixels of a colour. The palette
+keeps every other detector off along these paths, so a distractor's is 0. On additive heads each pixel's integral is its own change.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,95 +17,101 @@ from torch import Tensor, nn
 
 from synthetic.environment import GroundTruth
 from synthetic.images.accumulator import OFFSET
+from synthetic.images.count_truth import by_kind, count_truth
 from synthetic.images.detector import detector
-from synthetic.images.heads import head as build_head
-from synthetic.images.palette import Palette
-from synthetic.images.specification import specification
-from synthetic.oracles import game_truth, path_integral
+from synthetic.images.heads import network
+from synthetic.images.palette import Colour
+from synthetic.images.specification import Function
+from synthetic.oracles import path_integral
 
 Layer = tuple[np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Function:
-    """Which function of the colours of an image is explained."""
-
-    palette: Palette
-    head: str
-    modulus: int
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs by the integer specification: (batch, 3, height, width) -> (batch, outputs)."""
-        return specification(images, palette=self.palette, head=self.head, modulus=self.modulus)
+Mover = tuple[int, Colour, Colour, int]
+"""A target colour's index, from where to where its pixels move, and how many they are."""
 
 
 def colour_truth(
     function: Function,
     labels: Tensor,  # (batch, players, pixels per player) int64: the number of each pixel's colour
     target: Tensor,  # (batch,) int64
+    *,
+    unseen: bool = False,
 ) -> GroundTruth:
-    """Return the truth of every player, each distinct set of coloured players enumerated once.
+    """Return the truth of every player against the background image, or with `unseen` against an image of an unseen colour.
 
     Raises:
-        ValueError: if a row has more coloured players than can be enumerated.
+        ValueError: if a row's players are of too many kinds.
     """
-    batch, players, pixels = labels.shape
-    kind = _encode(labels.sort(2).values, function.palette)  # players of one kind have one truth
-    seats = kind.argsort(dim=1, descending=True, stable=True)[:, : max(1, int((kind > 0).sum(1).max()))]
-    keys, where, first = _distinct(torch.cat([kind.gather(1, seats), target[:, None]], 1))
-    strips = labels[first].gather(1, seats[first][:, :, None].expand(-1, -1, pixels))
-    truth = _strip_truth(function, strips.numpy(), keys[:, -1].numpy())
-
-    def unfold(value: Tensor) -> Tensor:
-        return torch.zeros(batch, players, dtype=value.dtype).scatter_(1, seats, value[where])
-
-    return replace(truth.map(unfold), orbit=_encode(labels, function.palette))
+    present = _tallies(function, labels)
+    absent = np.zeros_like(present)
+    absent[..., -1] = labels.shape[2] if unseen else 0
+    truth = tally_truth(function, absent, present, target)
+    if not function.head.additive:
+        shares = path_shares(function, labels, target)
+        truth = replace(truth, attributions={**truth.attributions, "integrated_gradients": shares})
+    return replace(truth, orbit=by_kind(labels))
 
 
-def _strip_truth(
+def tally_truth(
     function: Function,
-    labels: np.ndarray,  # (rows, players, pixels)
-    target: np.ndarray,  # (rows,)
+    absent: np.ndarray,  # (batch, players, targets + 1) int64: a player's tallies in the baseline
+    present: np.ndarray,  # (batch, players, targets + 1) int64: and in the image
+    target: Tensor,  # (batch,)
 ) -> GroundTruth:
-    """Enumerate strips: images of which every player is one line."""
-    strips = np.moveaxis(function.palette.colours[labels], 3, 1)  # (rows, 3, players, pixels)
-    background = np.broadcast_to(function.palette.colours[0][:, None, None], strips.shape)
-    owner = np.broadcast_to(np.arange(labels.shape[1])[:, None], strips.shape)
-    counts = (labels[:, :, :, None] == np.arange(1, len(function.palette.targets) + 1)).sum((1, 2))
-    shares = [pixel_integrals(function, tuple(map(int, row)), int(output)) for row, output in zip(counts, target, strict=True)]
-    by_channel = [share[line] for share, line in zip(shares, labels, strict=True)]
-    integrals = np.moveaxis(np.array(by_channel).reshape(*labels.shape, 3), 3, 1)
-    return game_truth(function, strips, background, owner, target, players=labels.shape[1], integrated_gradients=integrals)
+    """The coalitional truths of tallies, each output on the sums that it reads."""
+    read = np.stack([function.relevant(output)[0] for output in range(function.head.outputs)])[target.numpy()]
+    start = np.einsum("bk,bsk->bs", absent.sum(1), read)
+    change = np.einsum("bpk,bsk->bps", present - absent, read)
+    return count_truth(function.of_sums, start, change, target.numpy(), additive=function.head.additive)
+
+
+def path_shares(
+    function: Function,
+    labels: Tensor,  # (batch, players, pixels)
+    target: Tensor,  # (batch,)
+) -> Tensor:  # (batch, players) float64
+    """Exact integrated gradients of each player, from the background image."""
+    palette = function.palette
+    tallies = _tallies(function, labels).sum(1)
+    scores = np.zeros((len(labels), len(palette.colours)))
+    for row, (counts, output) in enumerate(zip(tallies[:, :-1].tolist(), target.tolist(), strict=True)):
+        movers = tuple((k, palette.background, palette.targets[k], count) for k, count in enumerate(counts) if count)
+        for (k, *_), share in zip(movers, pixel_integrals(function, movers, (0,) * len(counts), output), strict=True):
+            scores[row, k + 1] = share
+    return torch.from_numpy(np.take_along_axis(scores[:, None], labels.numpy(), axis=2).sum(2))
 
 
 @functools.lru_cache(maxsize=8192)
 def pixel_integrals(
     function: Function,
-    counts: tuple[int, ...],  # pixels of each target colour
+    movers: tuple[Mover, ...],  # at most one of each target colour
+    still: tuple[int, ...],  # pixels of each target colour that do not move
     target: int,
-) -> np.ndarray:  # (colours, 3), read-only
-    """Exact integrated gradients, per channel, of one pixel of each palette colour in an image with these counts."""
-    palette = function.palette
-    scores = np.zeros((len(palette.colours), 3))
-    present = [k for k, count in enumerate(counts) if count]
-    if present:
-        colours = np.array([palette.targets[k] for k in present])
-        start = np.tile(palette.background, len(present))
-        total = path_integral(_reduced(function, counts, present), colours.ravel(), start, output=target)
-        scores[[k + 1 for k in present]] = total.reshape(-1, 3) / np.array([counts[k] for k in present])[:, None]
-    scores.flags.writeable = False
-    return scores
+) -> tuple[float, ...]:
+    """Exact integrated gradients, summed over channels, of one pixel of each kind that moves."""
+    if not movers:
+        return ()
+    end, start = (np.array([mover[which] for mover in movers]).ravel() for which in (2, 1))
+    total = path_integral(_reduced(function, movers, still), end, start, output=target)
+    return tuple(total.reshape(-1, 3).sum(1) / np.array([mover[3] for mover in movers]))
 
 
-def _reduced(function: Function, counts: tuple[int, ...], present: list[int]) -> list[Layer]:
-    """The network on one pixel of each colour present, whose mark counts as often as the colour occurs."""
-    palette, colours = function.palette, len(counts)
-    parts = [_dense(detector(replace(palette, targets=(palette.targets[k],)))) for k in present]
+def _reduced(function: Function, movers: tuple[Mover, ...], still: tuple[int, ...]) -> list[Layer]:
+    """The network on one pixel of each kind that moves, whose mark counts as often as the kind occurs."""
+    palette, colours = function.palette, function.head.colours
+    parts = [_dense(detector(replace(palette, targets=(palette.targets[k],)))) for k, *_ in movers]
     blocks = [(_block([part[i][0] for part in parts]), np.concatenate([part[i][1] for part in parts])) for i in (0, 1)]
-    weigh = np.zeros((colours, len(present)))
-    weigh[present, range(len(present))] = [counts[k] for k in present]
-    last = build_head(function.head, colours, modulus=function.modulus, largest=sum(counts))
-    return [*blocks, (weigh, np.full(colours, OFFSET)), *_dense(last)]
+    weigh = np.zeros((colours, len(movers)))
+    for column, (k, _, _, count) in enumerate(movers):
+        weigh[k, column] = count
+    last = network(function.head, largest=sum(still) + sum(mover[3] for mover in movers))
+    return [*blocks, (weigh, np.array(still) + OFFSET), *_dense(last)]
+
+
+def _tallies(function: Function, labels: Tensor) -> np.ndarray:  # (batch, players, pixels) -> (batch, players, targets + 1)
+    """How many pixels of each target colour every player has; last, unseen ones, of which there are none."""
+    numbers = labels.numpy()
+    counts = [(numbers == k + 1).sum(2) for k in range(function.head.colours)]
+    return np.stack([*counts, np.zeros_like(counts[0])], axis=2)
 
 
 def _dense(network: nn.Sequential) -> list[Layer]:
@@ -135,15 +140,3 @@ def _block(blocks: list[np.ndarray]) -> np.ndarray:
         matrix[row : row + block.shape[0], column : column + block.shape[1]] = block
         row, column = row + block.shape[0], column + block.shape[1]
     return matrix
-
-
-def _encode(labels: Tensor, palette: Palette) -> Tensor:  # (..., pixels) -> (...)
-    """One number for the colours of a player, 0 for the background alone."""
-    radix = len(palette.colours) ** torch.arange(labels.shape[-1])
-    return (labels * radix).sum(-1)
-
-
-def _distinct(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The distinct rows, for each row which one it is, and for each distinct row where it stands first."""
-    rows, first, where = np.unique(keys.numpy(), axis=0, return_index=True, return_inverse=True)
-    return torch.from_numpy(rows), torch.from_numpy(where.ravel()), torch.from_numpy(first)
