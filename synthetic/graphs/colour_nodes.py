@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import networkx as nx
 import numpy as np
 
 from synthetic.environment import Environment, frozen
-from synthetic.graphs.block import halves
 from synthetic.graphs.hosts import HostKind, Hosts
 from synthetic.graphs.networks import MessageNetwork
-from synthetic.graphs.paint import paint_evenly
-from synthetic.graphs.play import Players, Rules, counter, sampler
+from synthetic.graphs.paint import evenly
+from synthetic.graphs.play import counter, require_players, sampler
 from synthetic.graphs.rewritings import RectifiedCount
+from synthetic.graphs.rules import Rules
+from synthetic.graphs.terms import Players, Term
 from synthetic.graphs.twin import sparse_twin
 from synthetic.registry import register
 
@@ -54,17 +54,17 @@ def colour_nodes(
         nodes: least and largest number of nodes.
         edges: the largest number of edges.
         degree: the largest degree.
-        host: "erdos-renyi", "barabasi-albert" or "tree".
+        host: "erdos-renyi", "barabasi-albert", "tree", "grid" or "regular".
 
     Raises:
         ValueError: if a knob is out of range.
     """
+    require_players(players, ("edges", "features"))
     if not weights:
         raise ValueError(f"weights has one number per colour, such as (2, -1, 0) (got {weights!r})")
     w = tuple(float(weight) for weight in weights)
     hosts = Hosts(nodes=nodes, edges=edges, degree=degree, host=host)
-    rules = _rules(players, w)
-    sample = sampler(hosts=hosts, players=players, colours=len(w), rules=rules)
+    rules = _rules(w)
     silent = [0.0] * len(w)
     model = frozen(MessageNetwork(receiver=silent, sender=silent, offset=-1.0, root=w))
     return Environment(
@@ -75,8 +75,8 @@ def colour_nodes(
         outputs=1,
         domain=f"graphs of at most {nodes[1]} nodes in {len(w)} colours; A anywhere, X anywhere from 0 to one-hot",
         traits=_TRAITS[players],
-        sample=sample,
-        specification=counter(rules),
+        sample=sampler(hosts=hosts, players=players, rules=rules),
+        specification=counter(rules, hosts=hosts, players=players),
         equals={"rectified": frozen(RectifiedCount(w))},
         knobs={"players": players, "weights": w, **hosts.knobs()},
         isolates=_ISOLATES[players],
@@ -85,26 +85,20 @@ def colour_nodes(
     )
 
 
-def _rules(players: Players, weights: tuple[float, ...]) -> Rules:
-    def count(graph: nx.Graph) -> float:
-        return sum((weights[colour] for _, colour in graph.nodes(data="colour") if colour is not None), 0.0)
+def _rules(weights: tuple[float, ...]) -> Rules:
+    def count(adjacency: np.ndarray, features: np.ndarray) -> np.ndarray:
+        del adjacency
+        return sum((w * features[..., colour].sum(1) for colour, w in enumerate(weights)), np.zeros(len(features)))[:, None]
 
-    def path_integral(rows: np.ndarray) -> np.ndarray:
-        """w[colour] at the entry of each node's colour; A gets nothing."""
-        scores = np.zeros_like(rows)
-        halves(scores)[1][:] = halves(rows)[1] * np.array(weights)
-        return scores
+    def terms(adjacency: np.ndarray, features: np.ndarray) -> list[Term]:
+        """The weight of each node. Edges stand in no term: each message is relu(-1) = 0, whatever the edge weighs."""
+        del adjacency
+        return [Term(nodes=(node,), weight=weights[colour]) for node, colour in np.argwhere(features).tolist()]
 
-    def same_colour(graph: nx.Graph) -> list[list[int]]:
-        """Nodes of one colour: f adds the same linear function of the features of each."""
-        return [[node for node, own in graph.nodes(data="colour") if own == colour] for colour in range(len(weights))]
-
-    paint = partial(paint_evenly, colours=len(weights))
-    if players == "edges":
-        return Rules(paint=paint, count=count, path_integral=path_integral, independent=_all_edges)
-    return Rules(paint=paint, count=count, path_integral=path_integral, orbits=same_colour)
-
-
-def _all_edges(graph: nx.Graph) -> list[int]:
-    """Every edge: each message is relu(-1) = 0, whatever the edge weighs."""
-    return [player for _, _, player in graph.edges(data="player")]
+    return Rules(
+        colours=len(weights),
+        paint=evenly(len(weights)),
+        count=count,
+        terms=terms,
+        interior={"edges": "terms", "features": "terms"},
+    )

@@ -8,44 +8,38 @@ which the function is affine with slope 1 at each a-b edge: 1 each.
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import networkx as nx
 import numpy as np
 
 from synthetic.gadgets import MARGIN
 from synthetic.graphs.block import halves
 from synthetic.graphs.networks import gate_constant
+from synthetic.graphs.terms import Term
 
 A, B = 0, 1
 """The colours whose edges are counted; any further colour is irrelevant."""
 
 
-def joins(graph: nx.Graph, u: int, v: int) -> bool:
-    """Whether u and v have the colours a and b, in either order."""
-    return {graph.nodes[u].get("colour"), graph.nodes[v].get("colour")} == {A, B}
+def count(adjacency: np.ndarray, features: np.ndarray) -> np.ndarray:  # (batch, n, n), (batch, n, colours) -> (batch, 1)
+    """The number of edges that join an a-node and a b-node, pair of nodes by pair of nodes."""
+    total = np.zeros(len(adjacency))
+    for u, v in combinations(range(adjacency.shape[1]), 2):
+        a, b = features[:, [u, v], A], features[:, [v, u], B]
+        total += (adjacency[:, u, v] > 0) & ((a * b).sum(1) > 0)
+    return total[:, None]
 
 
-def count(graph: nx.Graph) -> int:
-    """The number of edges that join an a-node and a b-node."""
-    return sum(joins(graph, u, v) for u, v in graph.edges)
+def terms(adjacency: np.ndarray, features: np.ndarray) -> list[Term]:  # (n, n), (n, colours)
+    """Each a-b edge, which reads both its ends.
 
-
-def relevant_edges(graph: nx.Graph) -> list[list[int]]:
-    """One orbit: near the box the function is their sum, whatever the values of the others."""
-    return [[player for u, v, player in graph.edges(data="player") if joins(graph, u, v)]]
-
-
-def irrelevant_edges(graph: nx.Graph) -> list[int]:
-    """Edges whose weight the function does not read, X being fixed: the message across is 0, the gates at both ends stay as they are."""
-    return [player for u, v, player in graph.edges(data="player") if not joins(graph, u, v)]
-
-
-def unjoined_nodes(graph: nx.Graph) -> list[int]:
-    """Nodes without an a-b edge, whose features the message network does not read near the box.
-
-    A message that x_i enters has the argument 2 x_i[a] + 2 x_j[b] - 3 or its mirror image. Without an a-b edge one of the two terms
-    starts and ends at 0, so that the argument stays below -1 on the box and below 0 on a neighbourhood of it.
+    Through the message, nothing else is read near the box. A message that x_i enters has the argument 2 x_i[a] + 2 x_j[b] - 3 or its
+    mirror image; without an a-b edge one of the two terms starts and ends at 0, so that the argument stays below -1 on the
+    box and below 0 on a neighbourhood of it.
     """
-    return [node for node in graph if not any(joins(graph, node, other) for other in graph[node])]
+    pairs = np.argwhere(adjacency * features[:, A, None] * features[None, :, B]).tolist()
+    return [Term(edges=((u, v),), nodes=(u, v)) for u, v in pairs]
 
 
 def twin_nodes(graph: nx.Graph) -> list[list[int]]:
@@ -57,14 +51,6 @@ def twin_nodes(graph: nx.Graph) -> list[list[int]]:
             groups.append(home)
         home.append(node)
     return [group for group in groups if len(group) > 1]
-
-
-def integral_of_edges(rows: np.ndarray) -> np.ndarray:  # (batch, n, n + colours) -> the same
-    """Σ_ij A_ij a_i b_j is affine in A: the entry (i, j) gets A_ij a_i b_j."""
-    adjacency, features = halves(rows)
-    scores = np.zeros_like(rows)
-    halves(scores)[0][:] = adjacency * features[..., A, None] * features[..., None, :, B]
-    return scores
 
 
 def integral_through_message(rows: np.ndarray) -> np.ndarray:  # (batch, n, n + colours) -> the same

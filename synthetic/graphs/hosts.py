@@ -2,23 +2,23 @@
 
 In the usual motif benchmarks the node number or the degree alone finds the motif (area under the curve 1.0), because motifs
 are attached last and generators grow by age. So node numbers, and the numbers of the edges as players, are permuted at
-creation, and the bounds hold for every row. One `random.Random` per graph, itself seeded by the caller's generator, is
-the only source of chance: row i of a batch does not depend on how many rows follow.
+creation, and the bounds hold for every row. Row i of a batch does not depend on how many rows follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from random import Random
 from typing import Any, Literal
 
-import networkx as nx
 import torch
+from torch import Tensor
 
-HostKind = Literal["erdos-renyi", "barabasi-albert", "tree"]
+from synthetic.graphs.chance import Chance
+from synthetic.graphs.generators import KINDS
 
-ATTEMPTS = 2000
+HostKind = Literal["erdos-renyi", "barabasi-albert", "tree", "grid", "regular"]
+
+ATTEMPTS = 500
 """Draws until the bounds are called too narrow; at the default bounds one to three draws are needed."""
 
 
@@ -31,13 +31,14 @@ class Hosts:
         edges: the largest number of edges.
         degree: D, the largest degree of a node.
         host: "erdos-renyi" (all graphs with a drawn number of edges alike, possibly disconnected), "barabasi-albert"
-            (preferential attachment of one or two edges), or "tree" (all labelled trees alike).
+            (preferential attachment of one or two edges), "tree" (all labelled trees alike), "grid" (rectangles), or "regular"
+            (a cycle through all nodes, with or without disjoint chords: degrees 2 and 3).
     """
 
-    nodes: tuple[int, int]
-    edges: int
-    degree: int
-    host: HostKind
+    nodes: tuple[int, int] = (4, 7)
+    edges: int = 10
+    degree: int = 4
+    host: HostKind = "erdos-renyi"
 
     def __post_init__(self) -> None:
         low, high = self.nodes
@@ -47,70 +48,59 @@ class Hosts:
             raise ValueError(f"a graph of {high} nodes may need {high - 1} edges; write edges={high - 1} or more (got edges={self.edges})")
         if self.degree < 2:
             raise ValueError(f"a connected graph of 3 nodes has a node of degree 2; write degree=2 or more (got degree={self.degree})")
-        if self.host not in _KINDS:
-            raise ValueError(f"host is one of {', '.join(map(repr, _KINDS))} (got {self.host!r})")
+        if self.host not in KINDS:
+            raise ValueError(f"host is one of {', '.join(map(repr, KINDS))} (got {self.host!r})")
+
+    @property
+    def size(self) -> int:
+        """The largest number of nodes, to which rows are padded."""
+        return self.nodes[1]
 
     def knobs(self) -> dict[str, Any]:
         """The four bounds by name, as an environment records them."""
         return asdict(self)
 
 
-def draw_hosts(n: int, generator: torch.Generator, hosts: Hosts, paint: Callable[[nx.Graph, Random], None]) -> list[nx.Graph]:
-    """Draw `n` graphs on nodes 0..k-1 with the node attribute `colour`, set by `paint`, and the edge attribute `player`.
+def draw_hosts(chance: Chance, hosts: Hosts) -> tuple[Tensor, Tensor]:  # (batch, size, size) float64, (batch,) int64
+    """Draw one graph per row of chance and return its adjacency and its number of nodes k; nodes are 0..k-1, in random order.
 
     Raises:
         ValueError: if no graph within the bounds is found.
     """
-    graphs = []
-    for seed in torch.randint(2**62, (n,), generator=generator).tolist():
-        random = Random(seed)
-        graph = _shuffled(_within(hosts, random), random)
-        paint(graph, random)
-        graphs.append(graph)
-    return graphs
-
-
-def _within(hosts: Hosts, random: Random) -> nx.Graph:
-    """Draw the number of nodes, then redraw the edges until the bounds hold."""
-    nodes = random.randint(*hosts.nodes)
-    for _ in range(ATTEMPTS):
-        graph = _KINDS[hosts.host](nodes, hosts.edges, random)
-        if graph.number_of_edges() <= hosts.edges and max(degree for _, degree in graph.degree) <= hosts.degree:
-            return graph
+    nodes = chance.fork(0).integers(*hosts.nodes)
+    adjacency = torch.zeros(len(chance), hosts.size, hosts.size, dtype=torch.float64)
+    pending = torch.arange(len(chance))
+    for attempt in range(ATTEMPTS):
+        if not len(pending):
+            return adjacency, nodes
+        drawn = KINDS[hosts.host](chance.rows(pending).fork(attempt + 2), nodes[pending], hosts.size, hosts.edges, hosts.degree)
+        degrees = drawn.sum(2)
+        within = (degrees.sum(1) <= 2 * hosts.edges) & (degrees.amax(1) <= hosts.degree)
+        if hosts.host == "grid":
+            nodes[pending] = (degrees > 0).sum(1)
+        adjacency[pending[within]] = drawn[within]
+        pending = pending[~within]
+        if not len(pending):
+            return _renumbered(adjacency, nodes, chance.fork(1).uniform(hosts.size)), nodes
     raise ValueError(
-        f"no {hosts.host} graph of {nodes} nodes with at most {hosts.edges} edges and degree at most {hosts.degree} in {ATTEMPTS} "
-        f"draws; raise degree or lower nodes (got degree={hosts.degree}, nodes={hosts.nodes})"
+        f"no {hosts.host} graph of {int(nodes[pending[0]])} nodes with at most {hosts.edges} edges and degree at most {hosts.degree} in "
+        f"{ATTEMPTS} draws; raise degree or lower nodes (got degree={hosts.degree}, nodes={hosts.nodes})"
     )
 
 
-def _shuffled(graph: nx.Graph, random: Random) -> nx.Graph:
-    """The same graph with its nodes numbered, and its edges given player numbers, in random order."""
-    names = list(range(len(graph)))
-    random.shuffle(names)
-    edges = [(names[u], names[v]) for u, v in graph.edges]
-    random.shuffle(edges)
-    shuffled = nx.empty_graph(len(graph))
-    shuffled.add_edges_from((u, v, {"player": player}) for player, (u, v) in enumerate(edges))
-    return shuffled
+def edge_numbers(chance: Chance, adjacency: Tensor) -> Tensor:  # (batch, size, size) int64
+    """Number each graph's edges 0, 1, ... in random order, the same number in both directions, -1 where there is no edge."""
+    first, second = torch.triu_indices(adjacency.shape[1], adjacency.shape[1], 1)
+    present = adjacency[:, first, second] > 0
+    rank = torch.where(present, chance.uniform(len(first)), 2.0).argsort(1).argsort(1)
+    numbers = torch.full(adjacency.shape, -1, dtype=torch.int64)
+    numbers[:, first, second] = numbers[:, second, first] = torch.where(present, rank, -1)
+    return numbers
 
 
-def _erdos_renyi(nodes: int, edges: int, random: Random) -> nx.Graph:
-    drawn = random.randint(nodes - 1, min(edges, nodes * (nodes - 1) // 2))
-    return nx.gnm_random_graph(nodes, drawn, seed=random)
-
-
-def _barabasi_albert(nodes: int, edges: int, random: Random) -> nx.Graph:
-    del edges
-    return nx.barabasi_albert_graph(nodes, random.randint(1, 2), seed=random)
-
-
-def _tree(nodes: int, edges: int, random: Random) -> nx.Graph:
-    del edges
-    return nx.random_labeled_tree(nodes, seed=random)
-
-
-_KINDS: dict[str, Callable[[int, int, Random], nx.Graph]] = {
-    "erdos-renyi": _erdos_renyi,
-    "barabasi-albert": _barabasi_albert,
-    "tree": _tree,
-}
+def _renumbered(adjacency: Tensor, nodes: Tensor, keys: Tensor) -> Tensor:
+    """The same graphs with their nodes in the order of the keys; padding stays behind them."""
+    place = torch.arange(adjacency.shape[1])
+    order = torch.where(place < nodes.unsqueeze(1), keys, 2.0 + place).argsort(1)
+    rows = adjacency.gather(1, order.unsqueeze(2).expand_as(adjacency))
+    return rows.gather(2, order.unsqueeze(1).expand_as(adjacency))

@@ -13,14 +13,7 @@ from torch import Tensor, nn
 
 from synthetic.gadgets import MARGIN, Product, Sum, linear
 from synthetic.graphs.block import halves
-
-
-class Aggregate(nn.Module):
-    """Σ_j A_ij h_j: the unnormalised sum over neighbours, (..., n, n) and (..., n, width) -> (..., n, width)."""
-
-    def forward(self, adjacency: Tensor, hidden: Tensor) -> Tensor:
-        """Return the weighted sum over neighbours."""
-        return adjacency @ hidden
+from synthetic.graphs.layers import Aggregate
 
 
 class MessageNetwork(nn.Module):

@@ -1,127 +1,104 @@
-"""A graph world is drawn, cut into players and given its truth: enumeration over coalitions, closed forms beside it.
+"""A graph world is drawn, cut into players and given its truth: by its terms where it is a sum of them, by enumeration where not.
 
-Shapley values, removals and support come from all coalitions of the specification, which counts in networkx and never calls
-a network; path integrals come from the closed form of the world. What holds between graphs too (independence,
-exchangeability) is read off each drawn graph by the world's own argument.
+Drawing knows nothing of truth, so that a batch costs what its graphs cost. The specification counts in integer arithmetic over
+sets of nodes, and never calls a network. What holds between graphs too (path integrals, independence, exchangeability) follows
+from the terms where the network is their sum on the whole box, and is otherwise read off each graph by the world's own argument.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from random import Random
-from typing import Literal
 
-import networkx as nx
 import numpy as np
 import torch
 from torch import Tensor
 
 from synthetic.environment import Batch, GroundTruth
-from synthetic.graphs.block import block_of, edge_players, graphs_of, node_players
-from synthetic.graphs.hosts import Hosts, draw_hosts
-from synthetic.oracles import LIMIT, game_truth
+from synthetic.graphs.block import require_one_colour
+from synthetic.graphs.chance import Chance, chance_of
+from synthetic.graphs.derivation import truth_of
+from synthetic.graphs.hosts import Hosts, draw_hosts, edge_numbers
+from synthetic.graphs.paint import Scene
+from synthetic.graphs.rules import Rules
+from synthetic.graphs.terms import Players
 
-Players = Literal["edges", "features"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What a world says of one drawn graph.
-
-    Attributes:
-        paint: sets the node attribute `colour` of a host.
-        count: the function, in plain Python on the graph.
-        path_integral: the closed form, rows (batch, size, size + colours) -> scores of the same shape.
-        independent: the players on which the function does not depend, on the box between baseline and input and an open
-            neighbourhood of it; None where no player is known to be independent.
-        orbits: groups of players in which the function is symmetric there, with equal inputs and baselines; None for no group.
-        bound: the largest degree that the function is stated for, None for all.
-    """
-
-    paint: Callable[[nx.Graph, Random], None]
-    count: Callable[[nx.Graph], float]
-    path_integral: Callable[[np.ndarray], np.ndarray]
-    independent: Callable[[nx.Graph], Sequence[int]] | None = None
-    orbits: Callable[[nx.Graph], Sequence[Sequence[int]]] | None = None
-    bound: int | None = None
+REPAINTINGS = 64
+"""How often a row is painted until its output is of the class that was drawn for it; then the last painting stays."""
 
 
-def require_players(players: str, hosts: Hosts) -> int:
-    """Return how many players the widest row has.
+def require_players(players: str, allowed: Sequence[str]) -> None:
+    """Refuse a game that the world does not play.
 
     Raises:
-        ValueError: if `players` is unknown, or the coalitions of the widest row cannot be enumerated.
+        ValueError: if `players` is not one of `allowed`.
     """
-    if players not in ("edges", "features"):
-        raise ValueError(f"players is 'edges' or 'features' (got {players!r})")
-    knob, widest = ("edges", hosts.edges) if players == "edges" else ("nodes", hosts.nodes[1])
-    if widest > LIMIT:
-        raise ValueError(f"the truth enumerates 2^{knob} coalitions, for at most {LIMIT} {knob} (got {knob}={widest})")
-    return widest
+    if players not in allowed:
+        raise ValueError(f"players is {' or '.join(map(repr, allowed))} (got {players!r})")
 
 
-def sampler(*, hosts: Hosts, players: Players, colours: int, rules: Rules) -> Callable[[int, torch.Generator], Batch]:
-    """Return the function that draws a batch with its truth."""
-    widest, size, cut = require_players(players, hosts), hosts.nodes[1], edge_players if players == "edges" else node_players
-    specification = counter(rules)
+def sampler(*, hosts: Hosts, players: Players, rules: Rules) -> Callable[[int, torch.Generator], Batch]:
+    """Return the function that draws a batch."""
+    layout, widest = rules.layout(hosts, players), hosts.edges if players == "edges" else hosts.size
+    specification = counter(rules, hosts=hosts, players=players)
 
     def sample(n: int, generator: torch.Generator) -> Batch:
-        graphs = draw_hosts(n, generator, hosts, rules.paint)
-        inputs = block_of(graphs, size=size, colours=colours)
-        baseline, feature_mask = cut(inputs, graphs)
+        chance = chance_of(n, generator)
+        adjacency, nodes = draw_hosts(chance.fork(0), hosts)
+        scene = Scene(adjacency=adjacency, nodes=nodes, chance=chance.fork(1))
+        features = _painted(rules, scene, chance.fork(2))
+        numbers = edge_numbers(chance.fork(3), adjacency)
+        inputs = layout.write(_related(adjacency, rules.relations, chance.fork(4)), features, nodes)
+        baseline, feature_mask = layout.cut(inputs, numbers, nodes)
         target = torch.zeros(n, dtype=torch.int64)
+        if rules.target is not None:
+            target = torch.from_numpy(rules.target(specification(inputs.numpy())).astype(np.int64))
 
         def derive() -> GroundTruth:
-            return game_truth(
-                specification,
-                inputs,
-                baseline,
-                feature_mask,
-                target,
-                players=widest,
-                independent=_marked(graphs, rules.independent, widest),
-                orbit=_grouped(graphs, rules.orbits, widest),
-                integrated_gradients=rules.path_integral(inputs.numpy()),
-            )
+            return truth_of(batch, rules=rules, layout=layout, specification=specification, numbers=numbers.numpy())
 
-        return Batch(inputs=inputs, target=target, baseline=baseline, feature_mask=feature_mask, players=widest, derive=derive)
+        batch = Batch(inputs=inputs, target=target, baseline=baseline, feature_mask=feature_mask, players=widest, derive=derive)
+        return batch
 
     return sample
 
 
-def counter(rules: Rules) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the specification: rows (batch, size, size + colours) are read back as graphs and counted, (batch, 1).
-
-    It accepts the rows of coalitions: missing edges, and nodes whose features were zeroed.
-    """
+def counter(rules: Rules, *, hosts: Hosts, players: Players) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the specification, rows -> (batch, outputs); it accepts the rows of coalitions."""
+    layout = rules.layout(hosts, players)
 
     def specification(rows: np.ndarray) -> np.ndarray:
-        graphs = graphs_of(rows)
-        _require_degree(np.asarray(rows), rules.bound)
-        return np.array([[rules.count(graph)] for graph in graphs], dtype=np.float64).reshape(len(graphs), 1)
+        adjacency, features = layout.read(rows)
+        if rules.one_colour:
+            require_one_colour(features[..., : rules.colours])
+        largest = int(adjacency.sum(-1).max(initial=0))
+        if rules.bound is not None and largest > rules.bound:
+            raise ValueError(
+                f"this world is stated for degrees up to {rules.bound}; build it with degree={largest} (got a node of degree {largest})"
+            )
+        return np.asarray(rules.count(adjacency, features), dtype=np.float64)
 
     return specification
 
 
-def _require_degree(rows: np.ndarray, bound: int | None) -> None:
-    largest = int(rows[..., : rows.shape[-2]].sum(-1).max(initial=0))
-    if bound is not None and largest > bound:
-        raise ValueError(f"this world is stated for degrees up to {bound}; build it with degree={largest} (got a node of degree {largest})")
+def _painted(rules: Rules, scene: Scene, chance: Chance) -> Tensor:
+    """Paint each row, again and again where the classes are balanced and its output is not of the class drawn for it."""
+    features = rules.paint(scene, chance.fork(1))
+    if not rules.balanced:
+        return features
+    wanted, pending = chance.fork(0).uniform() < 0.5, torch.arange(len(chance))
+    for attempt in range(2, REPAINTINGS + 2):
+        outputs = rules.count(scene.adjacency[pending].numpy(), features[pending].numpy())
+        pending = pending[(torch.from_numpy(outputs[:, 0]) > 0) != wanted[pending]]
+        if not len(pending):
+            break
+        features[pending] = rules.paint(scene.rows(pending), chance.rows(pending).fork(attempt))
+    return features
 
 
-def _marked(graphs: Sequence[nx.Graph], of: Callable[[nx.Graph], Sequence[int]] | None, players: int) -> Tensor:
-    """The players that `of` names, (batch, players) bool."""
-    marks = torch.zeros(len(graphs), players, dtype=torch.bool)
-    for row, graph in zip(marks, graphs, strict=True):
-        row[list(of(graph) if of else ())] = True
-    return marks
-
-
-def _grouped(graphs: Sequence[nx.Graph], of: Callable[[nx.Graph], Sequence[Sequence[int]]] | None, players: int) -> Tensor:
-    """The number of each player's group, -1 for none, (batch, players)."""
-    numbers = torch.full((len(graphs), players), -1, dtype=torch.int64)
-    for row, graph in zip(numbers, graphs, strict=True):
-        for number, group in enumerate(of(graph) if of else ()):
-            row[list(group)] = number
-    return numbers
+def _related(adjacency: Tensor, relations: int, chance: Chance) -> Tensor:
+    """Give each edge one of the relations, all alike: (batch, size, relations * size)."""
+    if relations == 1:
+        return adjacency
+    upper = (chance.uniform(*adjacency.shape[1:]) * relations).long().triu(1)
+    relation = upper + upper.mT
+    return torch.cat([adjacency * (relation == r) for r in range(relations)], 2)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from synthetic.gadgets import MARGIN, Product, Sum, linear
 from synthetic.graphs.block import halves
-from synthetic.graphs.networks import Aggregate, gate_constant
+from synthetic.graphs.layers import Aggregate
+from synthetic.graphs.networks import gate_constant
 
 
 class NestedMessage(nn.Module):
