@@ -15,18 +15,24 @@ from synthetic.tables import pertinent_negative  # isort: skip
 from synthetic.tables import uncertainty  # isort: skip
 from synthetic.tables import shattered  # isort: skip
 from synthetic.tables import kinks  # isort: skip
+from synthetic.tables import drawn  # isort: skip
 from synthetic.tables import witnesses  # isort: skip
+from synthetic.tables import monotone_witnesses  # isort: skip
+from synthetic.tables import perturbation_witnesses  # isort: skip
 
 __all__ = [
     "additive",
     "boolean",
     "cancellation",
     "counting",
+    "drawn",
     "interacting",
     "kinks",
     "linear",
+    "monotone_witnesses",
     "nested_gates",
     "pertinent_negative",
+    "perturbation_witnesses",
     "product",
     "redundant",
     "saturation",

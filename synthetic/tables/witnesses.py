@@ -34,7 +34,7 @@ def _relu(z: np.ndarray) -> np.ndarray:
 @register("saturation-witness-v1")
 def saturation_witness(*, id: str) -> Environment:
     """Here f = 1 - relu(1 - x) at x = 2: f rises from 0 to 1 and is flat where the gradient looks."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = 1 - relu(1 - x1)",
         layers=[([[-1]], [1]), ([[-1]], [1])],
@@ -49,7 +49,7 @@ def saturation_witness(*, id: str) -> Environment:
 @register("invariance-witness-v1")
 def invariance_witness(*, id: str) -> Environment:
     """F = relu(relu(x1) - 1 - relu(x2)), equal on R^2 to G = relu(relu(x1 - 1) - relu(x2)), at (3, 1)."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = relu(relu(x1) - relu(x2) - 1)",
         layers=THRESHOLD_OUTSIDE,
@@ -65,7 +65,7 @@ def invariance_witness(*, id: str) -> Environment:
 @register("dummy-witness-v1")
 def dummy_witness(*, id: str) -> Environment:
     """F - G = 0, with F and G of invariance-witness-v1: both columns are used by the network and by no function."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = relu(relu(x1) - relu(x2) - 1) - relu(relu(x1 - 1) - relu(x2)) = 0",
         layers=side_by_side(THRESHOLD_OUTSIDE, THRESHOLD_INSIDE, weights=(1, -1)),
@@ -81,7 +81,7 @@ def dummy_witness(*, id: str) -> Environment:
 @register("symmetry-witness-v1")
 def symmetry_witness(*, id: str) -> Environment:
     """F(x1, x2) + G(x2, x1) with F = relu(relu(x1) - 1 - relu(x2)/2) = G = relu(relu(x1 - 1) - relu(x2)/2), at (3, 3)."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = relu(relu(x1) - 0.5 relu(x2) - 1) + relu(relu(x2 - 1) - 0.5 relu(x1))",
         layers=side_by_side(HALF_OUTSIDE, HALF_INSIDE_SWAPPED),
@@ -98,7 +98,7 @@ def symmetry_witness(*, id: str) -> Environment:
 @register("or-witness-v1")
 def or_witness(*, id: str) -> Environment:
     """Here f = 1 - relu(1 - x1 - x2) at (1, 1): either column suffices."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = 1 - relu(1 - x1 - x2)",
         layers=[([[-1, -1]], [1]), ([[-1]], [1])],
@@ -114,7 +114,7 @@ def or_witness(*, id: str) -> Environment:
 @register("monotonicity-witness-v1")
 def monotonicity_witness(*, id: str) -> Environment:
     """Here f = relu(x1 - x2) - relu(x1 - 2 x2) = clip(x1 - x2, 0, x2), increasing in x1, at (1.5, 1) and (3, 1)."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = relu(x1 - x2) - relu(x1 - 2 x2)",
         layers=[([[1, -1], [1, -2]], [0, 0]), ([[1, -1]], [0])],
@@ -129,7 +129,7 @@ def monotonicity_witness(*, id: str) -> Environment:
 @register("proportionality-witness-v1")
 def proportionality_witness(*, id: str) -> Environment:
     """Here f = min(x1 + x2, 2) at (1.5, 1): a function of the sum, whose Shapley value is not proportional to the summands."""
-    return _witness(
+    return witness(
         id=id,
         formula="f(x) = 2 - relu(2 - x1 - x2)",
         layers=[([[-1, -1]], [2]), ([[-1]], [2])],
@@ -142,7 +142,7 @@ def proportionality_witness(*, id: str) -> Environment:
     )
 
 
-def _witness(
+def witness(
     *,
     id: str,
     formula: str,

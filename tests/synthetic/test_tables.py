@@ -39,10 +39,16 @@ VARIANTS = [
     ("shattered-gradient-v1", {"columns": 3, "teeth": 1}),
     ("shattered-gradient-v1", {"columns": 2, "teeth": 7}),
     ("known-kinks-v1", {"kinks": (0.25, 3.75)}),
+    ("random-dense-v1", {"seed": 1, "inputs": 2, "hidden": 2, "depth": 1, "equal_columns": 0, "null_columns": 0}),
+    ("random-dense-v1", {"seed": 2, "inputs": 4, "hidden": 3, "depth": 3, "equal_columns": 3}),
+    ("random-dense-v1", {"seed": 3, "inputs": 4, "bias": False}),
+    ("random-monotone-v1", {"seed": 4, "inputs": 4, "depth": 1}),
+    ("random-homogeneous-v1", {"seed": 5, "inputs": 3, "depth": 1}),
     ("cancellation-v1", {"pairs": 1, "reach": 8, "weight": 0.5}),
     ("cancellation-v1", {"pairs": 2, "reach": 2, "weight": 1.25, "closing": 40.0}),
 ]
-BOXES = [(id, knobs) for id, knobs in VARIANTS if "witness" not in id and make_environment(id, **knobs).lattice is not None]
+BUILT = [(id, knobs, make_environment(id, **knobs)) for id, knobs in VARIANTS]
+BOXES = [(id, knobs) for id, knobs, world in BUILT if world.lattice and not world.traits & {"witness", "positively_homogeneous"}]
 variants = pytest.mark.parametrize(("id", "knobs"), VARIANTS, ids=[f"{id} {knobs}" for id, knobs in VARIANTS])
 ROUNDING = 1e-9  # float64 sums of a few hundred terms of size 10
 
@@ -350,6 +356,14 @@ PUBLISHED = {
     "or-witness-v1": ([0.5, 0.5], [0.5, 0.5]),
     "monotonicity-witness-v1": ([0.25, 0.25], [1.5, -1.0]),
     "proportionality-witness-v1": ([1.25, 0.75], [1.2, 0.8]),
+    "sign-witness-v1": ([0.375, 0.125], [0.375, 0.125]),
+    "guided-sign-witness-v1": ([2.0], [2.0]),
+    "continuity-witness-v1": ([0.5, 0.5 + 1 / 1024], [0.0, 1 + 1 / 1024]),
+    "sum-witness-v1": ([3.0, 1.0], [3.0, 1.0]),
+    "null-beside-and-witness-v1": ([0.0, 0.5, 0.5], [0.0, 0.5, 0.5]),
+    "null-beside-or-witness-v1": ([0.0, 0.5, 0.5], [0.0, 0.5, 0.5]),
+    "small-rise-witness-v1": ([1 / 64, 0.5, 0.5], [1 / 64, 0.5, 0.5]),
+    "off-lattice-witness-v1": ([0.0, 0.0], [0.5, -0.5]),
 }
 
 
@@ -377,6 +391,35 @@ def test_a_witness_cycles_through_its_rows_and_draws_nothing():
 
 
 REFUSED = [
+    ("linear-v1", {"null_columns": 6}, r"a column with a weight.*null_columns=6"),
+    ("linear-v1", {"resolution": 3}, r"power of two from 1 to 1024.*got 3"),
+    ("boolean-v1", {"formula": "a and or b"}, r"at position 7, a variable, 'not' or '\(' was expected here.*got 'or'"),
+    ("boolean-v1", {"null_columns": 8}, r"at most 10 columns.*3 variables and null_columns=8"),
+    ("parity-v1", {"columns": 65}, r"at most 64 in all.*got columns=65"),
+    ("threshold-v1", {"t": 6}, r"from 1 to the number of counted columns, 5 \(got t=6\)"),
+    ("modulo-v1", {"m": 1}, r"at least 2.*got m=1"),
+    ("modulo-v1", {"m": 7}, r"at most the number of counted columns, 6, or nothing wraps.*got m=7"),
+    ("product-v1", {"weight": 0}, r"not 0, or nothing interacts.*got 0"),
+    ("product-v1", {"reach": 9}, r"reach 1 to 8.*reach=9"),
+    ("redundant-evidence-v1", {"copies": 0}, r"1 to 10 copies.*copies=0"),
+    ("interacting-v1", {"on_weight": 1.0}, r"differ, or nothing interacts.*=1.0"),
+    ("interacting-v1", {"off_weight": 0.1}, r"multiples of 1/4.*off_weight=0.1"),
+    ("nested-gates-v1", {"depth": 5}, r"depth 1 to 4.*depth=5"),
+    ("pertinent-negative-table-v1", {"baseline": 2}, r"absent \(0\) or present \(1\).*got 2"),
+    ("pertinent-negative-table-v1", {"negatives": 0}, r"at least one column counts by its absence.*negatives=0"),
+    ("uncertainty-aware-v1", {"classes": 1}, r"two classes.*classes=1"),
+    ("uncertainty-aware-v1", {"shared": 4}, r"at most 7 columns.*shared=4"),
+    ("shattered-gradient-v1", {"teeth": 4}, r"teeth is odd.*got 4"),
+    ("known-kinks-v1", {"kinks": (1.0,)}, r"multiples of 1/4 that are no integers.*1\.0"),
+    ("known-kinks-v1", {"kinks": (2.5, 1.5)}, r"ascending and differ"),
+    ("random-dense-v1", {"inputs": 7}, r"1 to 6 inputs.*inputs=7"),
+    ("random-dense-v1", {"equal_columns": 5}, r"different columns.*equal_columns=5"),
+    ("random-monotone-v1", {"seed": -1}, r"natural number.*-1"),
+    (
+        "random-homogeneous-v1",
+        {"inputs": 1, "equal_columns": 0, "null_columns": 0},
+        r"no network of this shape is off its kinks at 16 rows",
+    ),
     ("additive-v1", {"columns": 3}, r"at least 3 columns.*got columns=3, null_columns=1"),
     ("additive-v1", {"columns": 17}, r"at most 16.*got columns=17"),
     ("unanimity-v1", {"order": 1}, r"2 <= order <= columns - 2.*order=1"),
