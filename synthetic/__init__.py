@@ -17,6 +17,7 @@ from synthetic import images  # isort: skip
 from synthetic import tables  # isort: skip
 from synthetic import graphs  # isort: skip
 from synthetic import sequences  # isort: skip
+from synthetic import sets  # isort: skip
 
 __all__ = [
     "Batch",
@@ -29,5 +30,6 @@ __all__ = [
     "make_environment",
     "register",
     "sequences",
+    "sets",
     "tables",
 ]

@@ -41,7 +41,7 @@ def register(id: str, **fixed: Any) -> Callable[[Builder], Builder]:
 
 
 def environment_ids() -> tuple[str, ...]:
-    """Every registered id, in the order of registration: images, tables, graphs."""
+    """Every registered id, in the order of registration: images, tables, graphs, sequences, sets."""
     return tuple(_BUILDERS)
 
 

@@ -26,9 +26,9 @@ def test_ids_are_unique_kebab_case_and_versioned():
     assert set(TABLES) <= set(ids)
 
 
-def test_ids_come_room_by_room_images_tables_graphs():
+def test_ids_come_room_by_room():
     rooms = [registry._BUILDERS[id][0].__module__.split(".")[1] for id in synthetic.environment_ids()]
-    assert rooms == sorted(rooms, key=["images", "tables", "graphs"].index)
+    assert rooms == sorted(rooms, key=["images", "tables", "graphs", "sequences", "sets"].index)
 
 
 @pytest.mark.parametrize("id", TABLES)
