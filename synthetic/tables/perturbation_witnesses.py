@@ -1,8 +1,8 @@
 """What is seen by switching features on and off, and what is not: witnesses for perturbation and surrogate methods, and against paths.
 
-They are stated as in `synthetic.tables.witnesses`. A feature without any effect beside two that interact is enough to bias a weighted
-linear surrogate and a mean over random masks, with all 2^3 masks and exact weights; a bump between the corners of the unit square is
-enough for a path to report what no coalition ever shows.
+They are stated as in `synthetic.tables.witnesses`. A feature without any effect beside two that interact is enough to bias a linear
+surrogate weighted by the cosine distance (a kernel that is a product over features has no such bias) and a mean over random masks, with
+all 2^3 masks and exact weights; a bump between the corners of the unit square is enough for a path to report what no coalition shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from synthetic.registry import register
 from synthetic.tables.witnesses import witness
 
 SMALL = 1 / 64
-"""Less than the bias of LIME at most kernel widths, so that its sign is wrong."""
+"""Less than the bias of LIME, -0.051 and -0.029 at kernel widths 1/2 and 3/4, so that its sign is wrong."""
 
 
 @register("null-beside-and-witness-v1")
