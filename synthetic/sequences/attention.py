@@ -21,7 +21,8 @@ SINK = 0.5
 BETA = 16.0
 """The inverse temperature of soft patterns: a mismatch has e^-8 of the sink's weight, and the sink e^-8 of a match's."""
 
-PATTERNS = ("hard", "softmax")
+ATTENTIONS = ("hard", "softmax", "gates")
+"""A ReLU pattern that multiplies values; a softmax that multiplies values; a ReLU pattern that gates values, without any product."""
 
 
 class HardPattern(nn.Module):
@@ -83,13 +84,38 @@ class Mixture(nn.Module):
         return mixed
 
 
-class Head(nn.Module):
-    """One attention head: `query`, `key` and `value` select columns, `pattern` compares, `output` mixes."""
+class GatedMixture(nn.Module):
+    """z_iw = Σ_j 1[a_ij + v_jw >= 2]: the mixture of bits under a pattern of bits, with gates in place of products.
 
-    def __init__(self, *, query: nn.Module, key: nn.Module, value: nn.Module, pattern: nn.Module) -> None:
+    The network stays piecewise linear, so that methods which cannot pass a product can be asked about the same function of tokens.
+    """
+
+    def __init__(self, width: int, *, gain: float) -> None:
         super().__init__()
-        self.query, self.key, self.value, self.pattern = query, key, value, pattern
-        self.output = Mixture()
+        self.sum = Sum([1.0, 1 / gain])
+        self.both = step(2, size=width)
+
+    def forward(
+        self,
+        pattern: Tensor,  # (batch, queries, keys)
+        values: Tensor,  # (batch, keys, width), bits times the gain
+    ) -> Tensor:  # (batch, queries, width)
+        """Return how many attended positions hold each value."""
+        mixed: Tensor = self.both(self.sum(pattern.unsqueeze(-1), values.unsqueeze(1))).sum(2)
+        return mixed
+
+
+class Head(nn.Module):
+    """One attention head: `query`, `key` and `value` select columns, `pattern` compares, `output` mixes.
+
+    `gain` is the factor that `value` multiplies by; it is left in the output, except behind gates, which pass bits.
+    """
+
+    def __init__(self, *, query: nn.Linear, key: nn.Linear, value: nn.Linear, attention: str, gain: float = 1.0) -> None:
+        super().__init__()
+        self.query, self.key, self.value = query, key, value
+        self.pattern: nn.Module = SoftPattern() if attention == "softmax" else HardPattern(query.out_features)
+        self.output: nn.Module = GatedMixture(value.out_features, gain=gain) if attention == "gates" else Mixture()
 
     def forward(
         self,
@@ -102,15 +128,25 @@ class Head(nn.Module):
         return mixed
 
 
-def pattern_of(kind: str, *, size: int) -> nn.Module:
-    """The pattern of a kind, for queries and keys of `size` columns.
+def require_attention(attention: str) -> None:
+    """Raise ValueError unless the kind of attention is known."""
+    if attention not in ATTENTIONS:
+        raise ValueError(f"attention must be {', '.join(map(repr, ATTENTIONS[:-1]))} or {ATTENTIONS[-1]!r} (got {attention!r})")
 
-    Raises:
-        ValueError: if there is no such kind.
+
+def traits_of(attention: str) -> set[str]:
+    """What the kind of attention makes of a network."""
+    return {"attention", "piecewise_linear"} if attention == "gates" else {"attention"}
+
+
+def scale_of(attention: str, *, keys: int, gain: float) -> float:
+    """What a head's output is multiplied by so that a value that is found is at least 1.
+
+    A softmax shares its weight among as many matches as there are keys; gates have taken the gain off already.
     """
-    if kind not in PATTERNS:
-        raise ValueError(f"attention must be {' or '.join(map(repr, PATTERNS))} (got {kind!r})")
-    return HardPattern(size) if kind == "hard" else SoftPattern()
+    if attention == "gates":
+        return 1.0
+    return (keys if attention == "softmax" else 1) / gain
 
 
 def select(

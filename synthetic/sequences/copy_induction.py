@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from synthetic.environment import Environment
 from synthetic.gadgets import Sum, linear
 from synthetic.registry import register
-from synthetic.sequences.attention import PATTERNS, Head, pattern_of, select, snap
+from synthetic.sequences.attention import Head, require_attention, scale_of, select, snap, traits_of
 from synthetic.sequences.circuit import TOKENS, Component, counts
 from synthetic.sequences.world import LONGEST, require, sequence_environment
 
@@ -31,7 +31,7 @@ def copy_induction(*, id: str, length: int = 7, occurrences: int = 2, attention:
         id: the registered id.
         length: tokens of a row, the current one included.
         occurrences: how often the current token stood before, each time followed by the same letter.
-        attention: "hard" for ReLU gates, or "softmax".
+        attention: "hard" for a pattern of ReLU gates, "softmax", or "gates" for heads without any product.
 
     Raises:
         ValueError: if the row has no room for the occurrences, or is longer than is enumerated.
@@ -41,7 +41,7 @@ def copy_induction(*, id: str, length: int = 7, occurrences: int = 2, attention:
         message=f"copy-induction needs 2 occurrences + 1 <= length, two tokens each and the current one, and length <= {LONGEST}, so that "
         f"coalitions can be enumerated (got length={length}, occurrences={occurrences})",
     )
-    require(attention in PATTERNS, message=f"attention must be {' or '.join(map(repr, PATTERNS))} (got {attention!r})")
+    require_attention(attention)
     return sequence_environment(
         id=id,
         formula="f_a(x) = 1[∃ 1 < j <= T: x_{j-1} = x_T and x_j = a]",
@@ -53,7 +53,7 @@ def copy_induction(*, id: str, length: int = 7, occurrences: int = 2, attention:
         function=_function,
         circuit=_circuit(length),
         domain="rows of letters and pads; where the current token did not occur before, or is a pad, every logit is 0",
-        traits={"attention", "interacting", "flat_gradient"} | ({"redundant"} if occurrences > 1 else set()),
+        traits=traits_of(attention) | {"interacting", "flat_gradient"} | ({"redundant"} if occurrences > 1 else set()),
         isolates="a circuit through two layers: three tokens matter equally, and the pattern of the last head shows one of them",
         reference="Elhage et al. 2021; Olsson et al. 2022 (induction heads)",
         knobs={"length": length, "occurrences": occurrences, "attention": attention},
@@ -74,17 +74,17 @@ class _Induction(nn.Module):
             query=_shift(places, of=width),
             key=select(places, of=width),
             value=select(letters, of=width, into=before, width=width),
-            pattern=pattern_of("hard", size=length),
+            attention="gates" if attention == "gates" else "hard",
         )
         self.residual = Sum()
         self.induction = Head(
             query=select(letters, of=width),
             key=select(before, of=width),
             value=select(letters, of=width, gain=gain),
-            pattern=pattern_of(attention, size=LETTERS),
+            attention=attention,
+            gain=gain,
         )
-        most = length - 1 if attention == "softmax" else 1  # a softmax shares its weight among up to length - 1 matches
-        self.mlp = snap(LETTERS, scale=most / gain)
+        self.mlp = snap(LETTERS, scale=scale_of(attention, keys=length, gain=gain))
 
     def forward(
         self,

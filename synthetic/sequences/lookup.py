@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from synthetic.environment import Environment
 from synthetic.registry import register
-from synthetic.sequences.attention import PATTERNS, Head, pattern_of, select, snap
+from synthetic.sequences.attention import Head, require_attention, scale_of, select, snap, traits_of
 from synthetic.sequences.circuit import TOKENS, Component, counts
 from synthetic.sequences.rows import shuffled
 from synthetic.sequences.world import LONGEST, facts_in_any_order, require, sequence_environment
@@ -25,6 +25,7 @@ KEYS = 4
 VALUES = 4
 
 
+@register("lookup-gates-v1", attention="gates")
 @register("lookup-v1")
 def lookup(*, id: str, length: int = 6, copies: int = 1, attention: str = "softmax") -> Environment:
     """f_a(x) = 1[some pair of the row has the query's key and the value a].
@@ -33,7 +34,7 @@ def lookup(*, id: str, length: int = 6, copies: int = 1, attention: str = "softm
         id: the registered id.
         length: tokens of a row: pairs, and the query at the end.
         copies: how often the pair that is asked for stands in the row.
-        attention: "softmax", or "hard" for ReLU gates.
+        attention: "softmax", "hard" for a pattern of ReLU gates, or "gates" for a head without any product.
 
     Raises:
         ValueError: if there is no room for the copies, or the row is longer than is enumerated.
@@ -43,7 +44,7 @@ def lookup(*, id: str, length: int = 6, copies: int = 1, attention: str = "softm
         message=f"lookup needs 1 <= copies <= length - 2, so that some pair is not asked for, and length <= {LONGEST}, so that coalitions "
         f"can be enumerated (got length={length}, copies={copies})",
     )
-    require(attention in PATTERNS, message=f"attention must be {' or '.join(map(repr, PATTERNS))} (got {attention!r})")
+    require_attention(attention)
     return sequence_environment(
         id=id,
         formula="f_a(x) = 1[∃ j < T: key(x_j) = key(x_T) and value(x_j) = a]",
@@ -55,7 +56,7 @@ def lookup(*, id: str, length: int = 6, copies: int = 1, attention: str = "softm
         function=_function,
         circuit=_circuit(),
         domain="rows of pairs, queries and pads, at any position; a missing key gives 0 everywhere",
-        traits={"attention", "interacting", "flat_gradient"} | ({"redundant"} if copies > 1 else set()),
+        traits=traits_of(attention) | {"interacting", "flat_gradient"} | ({"redundant"} if copies > 1 else set()),
         isolates="the query decides what matters: an AND of two tokens, neither of which carries evidence by itself",
         reference="Weston et al. 2015 (memory networks); Vaswani et al. 2017, equation 1",
         knobs={"length": length, "copies": copies, "attention": attention},
@@ -75,10 +76,10 @@ class _Lookup(nn.Module):
             query=select(keys, of=columns),
             key=select(keys, of=columns),
             value=select(values, of=columns, gain=gain),
-            pattern=pattern_of(attention, size=KEYS),
+            attention=attention,
+            gain=gain,
         )
-        most = length - 1 if attention == "softmax" else 1  # a softmax shares its weight among up to length - 1 matches
-        self.mlp = snap(VALUES, scale=most / gain)
+        self.mlp = snap(VALUES, scale=scale_of(attention, keys=length - 1, gain=gain))
 
     def forward(
         self,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from synthetic.environment import Environment
 from synthetic.gadgets import Sum
 from synthetic.registry import register
-from synthetic.sequences.attention import PATTERNS, Head, pattern_of, select, snap
+from synthetic.sequences.attention import Head, require_attention, scale_of, select, snap, traits_of
 from synthetic.sequences.circuit import TOKENS, Circuit, Component, counts
 from synthetic.sequences.rows import distinct, shuffled
 from synthetic.sequences.world import facts_in_any_order, require, sequence_environment
@@ -37,7 +37,7 @@ def two_hop_recall(*, id: str, facts: int = 3, routes: int = 2, layer: int = 1, 
         routes: how many relations lead from the asked entity to the answer, each by a fact of either sort; 2 makes the facts redundant,
             but not the question.
         layer: the layer, from 0, in which the entity's relation is found; the answer is found in the next.
-        attention: "hard" for ReLU gates, or "softmax".
+        attention: "hard" for a pattern of ReLU gates, "softmax", or "gates" for heads without any product.
 
     Raises:
         ValueError: if the layer is not one of the first three of four, or the facts are not 2 or 3, or all of them
@@ -52,7 +52,7 @@ def two_hop_recall(*, id: str, facts: int = 3, routes: int = 2, layer: int = 1, 
         message=f"two-hop-recall has {KINDS} relations, each in one fact of either sort, and with all of them on a route the answer is "
         f"given away, so 1 <= routes < facts <= {KINDS} (got routes={routes}, facts={facts})",
     )
-    require(attention in PATTERNS, message=f"attention must be {' or '.join(map(repr, PATTERNS))} (got {attention!r})")
+    require_attention(attention)
     return sequence_environment(
         id=id,
         formula="f_a(x) = 1[∃ relation r: (entity of x_T has r) in x and (r gives a) in x]",
@@ -64,7 +64,7 @@ def two_hop_recall(*, id: str, facts: int = 3, routes: int = 2, layer: int = 1, 
         function=_function,
         circuit=_circuit(layer),
         domain="rows of facts, questions and pads, at any position; where the chain is broken every logit is 0",
-        traits={"attention", "interacting", "flat_gradient"} | ({"redundant"} if routes > 1 else set()),
+        traits=traits_of(attention) | {"interacting", "flat_gradient"} | ({"redundant"} if routes > 1 else set()),
         isolates="a chain through two layers: the deciding fact shares nothing with the question but a relation that no token asks for",
         reference="Weston et al. 2016 (bAbI task 2); Yang et al. 2024 (latent multi-hop recall)",
         knobs={"facts": facts, "routes": routes, "layer": layer, "attention": attention},
@@ -86,10 +86,10 @@ class _Layer(nn.Module):
             query=select(ask, of=3 * KINDS),
             key=select(table[keyed], of=table["width"].stop),
             value=select(table[valued], of=table["width"].stop, into=target, width=3 * KINDS, gain=gain if hop is not None else 0.0),
-            pattern=pattern_of(attention, size=KINDS),
+            attention=attention,
+            gain=gain,
         )
-        most = length - 1 if attention == "softmax" else 1  # a softmax shares its weight among up to length - 1 matches
-        self.mlp = snap(3 * KINDS, scale=most / gain)
+        self.mlp = snap(3 * KINDS, scale=scale_of(attention, keys=length - 1, gain=gain))
         self.residual = Sum()
 
     def forward(

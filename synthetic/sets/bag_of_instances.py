@@ -21,6 +21,7 @@ EXTRA = 2
 """Columns beside the evidence: a random bit and the mark 1 of every instance, by which an instance differs from an empty slot."""
 
 
+@register("bag-of-instances-sum-v1", pooling="sum")
 @register("bag-of-instances-v1")
 def bag_of_instances(
     *, id: str, instances: int = 8, kinds: int = 2, witnesses: int = 1, pooling: str = "attention", players: str = "instances"

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from attrlab.errors import NotApplicable
+from attrlab.method import players_of
+from attrlab.methods.paths import exact_integrated_gradients
 from synthetic import make_environment
 from synthetic.gadgets import MARGIN, least_preactivation
 from synthetic.oracles import coalition_table, count_game_shapley, moebius, shapley_from_moebius
@@ -21,6 +24,9 @@ VARIANTS = [
     ("lookup-v1", {}),
     ("lookup-v1", {"attention": "hard", "copies": 3}),
     ("lookup-v1", {"length": 3}),
+    ("lookup-gates-v1", {"copies": 2}),
+    ("copy-induction-v1", {"attention": "gates"}),
+    ("two-hop-recall-v1", {"attention": "gates"}),
     ("two-hop-recall-v1", {}),
     ("two-hop-recall-v1", {"layer": 0, "routes": 1}),
     ("two-hop-recall-v1", {"layer": 2, "facts": 2, "routes": 1, "attention": "softmax"}),
@@ -241,7 +247,7 @@ def test_the_decoy_is_attended_to_most_and_is_null():
     ("id", "knobs", "message"),
     [
         ("copy-induction-v1", {"occurrences": 4}, "2 occurrences"),
-        ("copy-induction-v1", {"attention": "linear"}, "'hard' or 'softmax'"),
+        ("copy-induction-v1", {"attention": "linear"}, "'softmax' or 'gates'"),
         ("lookup-v1", {"copies": 5}, "some pair is not asked for"),
         ("lookup-v1", {"length": 9}, "length <= 8"),
         ("two-hop-recall-v1", {"layer": 3}, "one after the first hop"),
@@ -263,3 +269,20 @@ def test_a_row_that_is_no_row_of_tokens_is_refused():
         environment.specification((batch.inputs / 2 + batch.baseline / 2).numpy())
     with pytest.raises(ValueError, match="one-hot positions"):
         environment.specification(batch.inputs.flip(1).numpy())
+
+
+def path_scores(environment, batch):
+    scores = exact_integrated_gradients(environment.model, batch.inputs, target=batch.target, baseline=batch.baseline)
+    return players_of(scores, batch.feature_mask, batch.players)
+
+
+@pytest.mark.parametrize("id", ["copy-induction-v1", "lookup-v1", "two-hop-recall-v1"])
+def test_gates_make_the_same_game_of_a_piecewise_linear_network(id):
+    gates, hard = (make_environment(id, attention=attention) for attention in ("gates", "hard"))
+    batch = drawn(gates, 6)
+    assert torch.equal(batch.inputs, drawn(hard, 6).inputs)
+    assert torch.equal(batch.truth.attributions["shapley"], drawn(hard, 6).truth.attributions["shapley"])
+    assert "piecewise_linear" in gates.traits
+    torch.testing.assert_close(path_scores(gates, batch).sum(1), torch.ones(6).double(), rtol=0, atol=ROUNDING)
+    with pytest.raises(NotApplicable, match="product"):
+        path_scores(hard, batch)

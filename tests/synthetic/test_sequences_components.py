@@ -10,9 +10,9 @@ import torch
 from synthetic import make_environment
 
 CIRCUITS = [
-    *(("copy-induction-v1", {"attention": kind, "occurrences": n}) for kind, n in product(("hard", "softmax"), (1, 2))),
-    *(("lookup-v1", {"attention": kind}) for kind in ("hard", "softmax")),
-    *(("two-hop-recall-v1", {"layer": layer, "attention": kind}) for layer, kind in product((0, 1, 2), ("hard", "softmax"))),
+    *(("copy-induction-v1", {"attention": kind, "occurrences": n}) for kind, n in product(("hard", "softmax", "gates"), (1, 2))),
+    *(("lookup-v1", {"attention": kind}) for kind in ("hard", "softmax", "gates")),
+    *(("two-hop-recall-v1", {"layer": layer, "attention": kind}) for layer, kind in product((0, 1, 2), ("hard", "softmax", "gates"))),
     ("token-majority-v1", {}),
     ("token-majority-v1", {"lead": 4}),
     ("decoy-head-v1", {}),
