@@ -69,8 +69,8 @@ def colour_continuous(
     id: str,
     size: int = 9,
     background: Any = (0, 0, 0),
-    targets: Any = ((4, 1, 1), (1, 4, 1)),
-    distractors: Any = ((1, 1, 4),),
+    targets: Any = ((5, 2, 2), (2, 5, 2)),
+    distractors: Any = ((2, 2, 5),),
     counts: tuple[int, int] = (1, 4),
     distraction: tuple[int, int] = (1, 3),
     levels: int = 9,
@@ -112,8 +112,8 @@ def colour_continuous(
         formula="f_k(x) = Σ_pixels max(0, 1 - Σ_c max(|x_c - t_kc| - 1/4, 0)), t_k the k-th target colour",
         model=network(function, size, Choice()),
         outputs=head.outputs,
-        domain=f"{size}x{size} images of the background and of colours {NEAREST} to {FARTHEST} from a centre in one channel, exact in float32 "
-        "and float64; path integrals on the segment from the background image",
+        domain=f"{size}x{size} images of the background and of colours {NEAREST} to {FARTHEST} from a centre in one channel, exact in "
+        "float32 and float64; path integrals on the segment from the background image",
         traits=frozenset({"additive", "sloped", "piecewise_linear"}),
         sample=lambda n, generator: _sample(GradedColours(palette=palette), draw, steps, n, generator),
         specification=GradedColours(palette=palette),
@@ -144,7 +144,7 @@ def require_separation(palette: Palette) -> None:
             if near or 1 in gaps:
                 raise ValueError(
                     f"pixels differ from their colour by up to one unit, so that channels of two colours must be equal or 2 apart, and the "
-                    f"sum of max(|z - t| - 1/4, 0) at least {needed}, such as (4, 1, 1) and (1, 4, 1) (got {other} and {target})"
+                    f"sum of max(|z - t| - 1/4, 0) at least {needed}, such as (5, 2, 2) and (2, 5, 2) (got {other} and {target})"
                 )
 
 
@@ -171,6 +171,7 @@ def _sample(function: GradedColours, draw: Draw, steps: Tensor, n: int, generato
     labels, target = draw_labels(draw, n, generator)
     (codes,) = uniform_blocks((draw.size**2,), n, generator)
     code = labels * steps.shape[1] + whole(codes, (0, steps.shape[1] - 1)).view(labels.shape)
+    code = code.masked_fill(labels == 0, 0)
     colours = torch.from_numpy(function.palette.colours).double()
     inputs = paint(code, (colours[:, None] + steps).flatten(0, 1))
     return Batch(

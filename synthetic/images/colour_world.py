@@ -16,7 +16,7 @@ from synthetic.images import heads
 from synthetic.images.accumulator import accumulator
 from synthetic.images.detector import detector
 from synthetic.images.difficulties import HEAD_ISOLATES, HEAD_TRAITS, UNSEEN
-from synthetic.images.drawing import Draw, draw_labels
+from synthetic.images.drawing import EXACT_COUNTS, Draw, draw_labels
 from synthetic.images.heads import Head
 from synthetic.images.palette import Colour
 from synthetic.images.specification import Function, formula
@@ -24,8 +24,6 @@ from synthetic.images.truth import colour_truth
 from synthetic.images.unseen import is_dyadic, redundant_detector
 
 REFERENCE = "Zhang et al. 2023, AttributionLab, arXiv 2310.06514"
-EXACT_COUNTS = 2048
-"""Up to this total count the modulo head's partial sums, below n^2 in quarters, fit into float32's 24 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,7 @@ def _enumerated(value: Value, start: np.ndarray, kinds: np.ndarray, sizes: np.nd
             f"the Shapley values of kinds of players are summed over the states of all kinds, at most {STATES} of them; draw fewer "
             f"coloured pixels, colours or kinds of patches (got {math.prod(shape)} states of {len(shape)} kinds)"
         )
-    states = np.indices(shape).reshape(len(shape), -1).T
+    states = np.indices(shape).reshape(len(shape), math.prod(shape)).T
     table = np.asarray(value(start + states @ kinds[present])).reshape(shape)
     scores[0, present] = count_game_shapley(lambda counts: table[counts].item(), [size - 1 for size in shape])
     for axis, kind in enumerate(present):

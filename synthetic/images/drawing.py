@@ -12,6 +12,9 @@ from torch import Tensor
 
 from synthetic.images.heads import MODULAR, Head
 
+EXACT_COUNTS = 2048
+"""Up to this total count the modulo head's partial sums, below n^2 in quarters, fit into float32's 24 bits."""
+
 RESERVED = 5
 """Uniform numbers of a row before those of its counts: which output, which class, which of it, whether tied, spare."""
 
@@ -97,6 +100,11 @@ def require_drawable(draw: Draw) -> None:
         )
     if draw.head.name == "dominant" and low == high:
         raise ValueError(f"one colour can only dominate if counts vary, such as (1, 4) (got {draw.counts})")
+    if draw.head.name == "modulo" and draw.head.colours * high * draw.patch**2 > EXACT_COUNTS:
+        raise ValueError(
+            f"the modulo of up to {EXACT_COUNTS} pixels is exact in float32, whose 24 bits hold the sum of the steps; lower counts, or "
+            f"write head='long-division', which has no such bound (got up to {draw.head.colours * high * draw.patch**2})"
+        )
     if draw.head.name in MODULAR and draw.patch**2 % draw.head.modulus == 0:
         raise ValueError(
             f"squares of {draw.patch}x{draw.patch} pixels always count 0 mod {draw.head.modulus}; choose another patch or modulus "
