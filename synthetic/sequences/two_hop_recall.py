@@ -17,12 +17,9 @@ from synthetic.gadgets import Sum
 from synthetic.registry import register
 from synthetic.sequences.attention import Head, require_attention, scale_of, select, snap, traits_of
 from synthetic.sequences.circuit import TOKENS, Circuit, Component, counts
+from synthetic.sequences.facts import KINDS, columns, parts, table
 from synthetic.sequences.rows import distinct, shuffled
 from synthetic.sequences.world import facts_in_any_order, require, sequence_environment
-
-KINDS = 3
-"""Entities, relations and answers 1 ... 3. Tokens: 0 a pad; 1 + 3 e + r the fact that entity e has relation r; 10 + 3 r + a the
-fact that relation r gives answer a; 19 + e the question after entity e; e, r and a from 0."""
 
 DEPTH = 4
 
@@ -57,7 +54,7 @@ def two_hop_recall(*, id: str, facts: int = 3, routes: int = 2, layer: int = 1, 
         id=id,
         formula="f_a(x) = 1[∃ relation r: (entity of x_T has r) in x and (r gives a) in x]",
         model=_TwoHop(2 * facts + 1, layer, attention),
-        table=_table(),
+        table=table(),
         length=2 * facts + 1,
         outputs=KINDS,
         draw=lambda n, generator: _draw(n, facts, routes, generator),
@@ -78,14 +75,14 @@ class _Layer(nn.Module):
 
     def __init__(self, *, hop: int | None, length: int, attention: str, gain: float) -> None:
         super().__init__()
-        table = _columns(length)
+        at = columns(length)
         asks, keyed, valued, writes = ("entity", "has", "relation", 1) if hop != 1 else ("relation", "needs", "answer", 2)
         ask = range(KINDS) if asks == "entity" else range(KINDS, 2 * KINDS)
         target = range(writes * KINDS, (writes + 1) * KINDS)
         self.head = Head(
             query=select(ask, of=3 * KINDS),
-            key=select(table[keyed], of=table["width"].stop),
-            value=select(table[valued], of=table["width"].stop, into=target, width=3 * KINDS, gain=gain if hop is not None else 0.0),
+            key=select(at[keyed], of=at["position"].stop),
+            value=select(at[valued], of=at["position"].stop, into=target, width=3 * KINDS, gain=gain if hop is not None else 0.0),
             attention=attention,
             gain=gain,
         )
@@ -107,8 +104,8 @@ class _TwoHop(nn.Module):
 
     def __init__(self, length: int, layer: int, attention: str, *, gain: float = 1.0) -> None:
         super().__init__()
-        table = _columns(length)
-        self.embed = select(table["asked"], of=table["width"].stop, width=3 * KINDS)
+        at = columns(length)
+        self.embed = select(at["asked"], of=at["position"].stop, width=3 * KINDS)
         hops = {layer: 0, layer + 1: 1}
         self.layers = nn.ModuleList(_Layer(hop=hops.get(depth), length=length, attention=attention, gain=gain) for depth in range(DEPTH))
         self.unembed = select(range(2 * KINDS, 3 * KINDS), of=3 * KINDS)
@@ -125,45 +122,9 @@ class _TwoHop(nn.Module):
         return logits
 
 
-NAMES = ("pad", "has", "relation", "needs", "answer", "asked")
-
-
-def _columns(length: int) -> dict[str, range]:
-    """The columns of a row: pad | entity of a fact | its relation | relation of a fact | its answer | entity that is asked about."""
-    starts = np.cumsum([0, 1, *[KINDS] * (len(NAMES) - 1)]).tolist()
-    named = {name: range(start, stop) for name, start, stop in zip(NAMES, starts[:-1], starts[1:], strict=True)}
-    return {**named, "width": range(starts[-1], starts[-1] + length)}
-
-
-def _table() -> np.ndarray:
-    """One row per token; its parts are one-hot."""
-    columns = _columns(0)
-    table = np.zeros((1 + 2 * KINDS**2 + KINDS, columns["width"].stop))
-    table[0, 0] = 1
-    for token in range(1, len(table)):
-        for name, part in zip(NAMES[1:], _parts(np.array([token])), strict=True):
-            if part[0]:
-                table[token, columns[name][part[0] - 1]] = 1
-    return table
-
-
-def _parts(tokens: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The entity, relation, relation, answer and asked entity of each token, from 1, 0 where it has none."""
-    first, second = tokens - 1, tokens - 1 - KINDS**2
-    is_first, is_second = (first >= 0) & (second < 0), (second >= 0) & (second < KINDS**2)
-    asked = second - KINDS**2 + 1
-    return (
-        np.where(is_first, first // KINDS + 1, 0),
-        np.where(is_first, first % KINDS + 1, 0),
-        np.where(is_second, second // KINDS + 1, 0),
-        np.where(is_second, second % KINDS + 1, 0),
-        np.maximum(asked, 0),
-    )
-
-
 def _function(tokens: np.ndarray) -> np.ndarray:  # (batch, length) -> (batch, answers)
-    entity, relation, needs, answer, _ = _parts(tokens[:, :-1])
-    asked = _parts(tokens[:, -1])[-1]
+    entity, relation, needs, answer, _ = parts(tokens[:, :-1])
+    asked = parts(tokens[:, -1])[-1]
     found = np.zeros((len(tokens), KINDS))
     for row, column in np.argwhere((entity == asked[:, None]) & (asked[:, None] > 0)):
         reached = answer[row, needs[row] == relation[row, column]]
@@ -173,7 +134,7 @@ def _function(tokens: np.ndarray) -> np.ndarray:  # (batch, length) -> (batch, a
 
 def _circuit(layer: int) -> Circuit:
     """The stream is a table of bits, (batch, 3, kinds): asked entity, relation, answer."""
-    components = [Component(name="embed", reads=(TOKENS,), rule=lambda t: _bits(_parts(t[:, -1])[-1], 0))]
+    components = [Component(name="embed", reads=(TOKENS,), rule=lambda t: _bits(parts(t[:, -1])[-1], 0))]
     stream = "embed"
     for depth in range(DEPTH):
         components += _layer_of(f"layers.{depth}", stream, hop=depth - layer)
@@ -186,7 +147,7 @@ def _layer_of(name: str, stream: str, *, hop: int) -> list[Component]:
     asks, keyed, valued = (1, 2, 3) if hop == 1 else (0, 0, 1)
 
     def value(tokens: np.ndarray) -> np.ndarray:
-        found = _parts(tokens[:, :-1])[valued]
+        found = parts(tokens[:, :-1])[valued]
         return found if hop in (0, 1) else np.zeros_like(found)
 
     def attend(query: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -199,7 +160,7 @@ def _layer_of(name: str, stream: str, *, hop: int) -> list[Component]:
 
     return [
         Component(name=f"{name}.head.query", reads=(stream,), rule=lambda s: s[:, asks]),
-        Component(name=f"{name}.head.key", reads=(TOKENS,), rule=lambda t: _parts(t[:, :-1])[keyed]),
+        Component(name=f"{name}.head.key", reads=(TOKENS,), rule=lambda t: parts(t[:, :-1])[keyed]),
         Component(name=f"{name}.head.value", reads=(TOKENS,), rule=value),
         Component(name=f"{name}.head.pattern", reads=(f"{name}.head.query", f"{name}.head.key"), rule=attend),
         Component(name=f"{name}.head.output", reads=(f"{name}.head.pattern", f"{name}.head.value"), rule=learnt),

@@ -72,11 +72,6 @@ def sequence_environment(
             else _at_first_column(integrated_gradients(tokens, target), tuple(batch.inputs.shape)),
         )
 
-    def components(batch: Batch) -> Mapping[str, Tensor]:
-        here, there = (decode(part.detach().cpu().double().numpy(), table) for part in (batch.inputs, batch.baseline))
-        effects = patching_effects(circuit, here, there, batch.target.cpu().numpy())
-        return MappingProxyType({name: torch.from_numpy(effect).to(batch.inputs.device) for name, effect in effects.items()})
-
     return Environment(
         id=id,
         modality="sequence",
@@ -92,7 +87,7 @@ def sequence_environment(
         knobs=MappingProxyType(dict(knobs)),
         isolates=isolates,
         reference=reference,
-        components=components,
+        components=lambda batch: _components(circuit, table, batch),
     )
 
 
@@ -109,6 +104,13 @@ def facts_in_any_order(
     orbit = tokens.copy()
     orbit[:, -1] = -1
     return orbit
+
+
+def _components(circuit: Circuit, table: np.ndarray, batch: Batch) -> Mapping[str, Tensor]:
+    """The effect of patching each component with its value on the baseline, where the batch is."""
+    here, there = (decode(part.detach().cpu().double().numpy(), table) for part in (batch.inputs, batch.baseline))
+    effects = patching_effects(circuit, here, there, batch.target.cpu().numpy())
+    return MappingProxyType({name: torch.from_numpy(effect).to(batch.inputs.device) for name, effect in effects.items()})
 
 
 def _batch(tokens: Tensor, target: Tensor, table: np.ndarray, truth: Callable[[Batch], GroundTruth]) -> Batch:

@@ -80,11 +80,6 @@ def set_environment(
         inputs, occupied = draw(n, generator)
         return _batch(inputs, occupied, level, lambda batch: _truth(specification, batch, level))
 
-    def components(batch: Batch) -> Mapping[str, Tensor]:
-        bags, others = (part.detach().cpu().double().numpy() for part in (batch.inputs, batch.baseline))
-        effects = patching_effects(_circuit(detect, attention=attention), bags, others, batch.target.cpu().numpy())
-        return MappingProxyType({name: torch.from_numpy(effect).to(batch.inputs.device) for name, effect in effects.items()})
-
     return Environment(
         id=id,
         modality="set",
@@ -99,7 +94,7 @@ def set_environment(
         knobs=MappingProxyType(dict(knobs)),
         isolates=isolates,
         reference=reference,
-        components=components,
+        components=lambda batch: _components(_circuit(detect, attention=attention), batch),
     )
 
 
@@ -133,6 +128,13 @@ def contents(bags: np.ndarray) -> np.ndarray:  # (batch, instances, *features) o
     """A number for what an instance holds: equal instances of a bag can change places."""
     flat = bags.reshape(*bags.shape[:2], -1).astype(np.int64)
     return np.asarray(flat @ (1 << np.arange(flat.shape[2])))
+
+
+def _components(circuit: Circuit, batch: Batch) -> Mapping[str, Tensor]:
+    """The effect of patching each component with its value on the baseline, where the batch is."""
+    bags, others = (part.detach().cpu().double().numpy() for part in (batch.inputs, batch.baseline))
+    effects = patching_effects(circuit, bags, others, batch.target.cpu().numpy())
+    return MappingProxyType({name: torch.from_numpy(effect).to(batch.inputs.device) for name, effect in effects.items()})
 
 
 def _batch(inputs: Tensor, occupied: Tensor, level: Level, truth: Callable[[Batch], GroundTruth]) -> Batch:
