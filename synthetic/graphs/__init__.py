@@ -3,10 +3,13 @@
 from synthetic.graphs import edge_types, colour_nodes  # isort: skip
 from synthetic.graphs import (
     attention,
+    baselines,
     colour_sums,
     edge_or,
     four_cycles,
+    house,
     isolated,
+    marked_four_cycles,
     neighbours,
     reach,
     relations,
@@ -18,12 +21,15 @@ from synthetic.graphs import (
 
 __all__ = [
     "attention",
+    "baselines",
     "colour_nodes",
     "colour_sums",
     "edge_or",
     "edge_types",
     "four_cycles",
+    "house",
     "isolated",
+    "marked_four_cycles",
     "neighbours",
     "reach",
     "relations",

@@ -47,8 +47,8 @@ def edge_type_or(
     *,
     id: str,
     players: Players = "edges",
-    nodes: tuple[int, int] = (4, 7),
-    edges: int = 10,
+    nodes: tuple[int, int] = (6, 8),
+    edges: int = 8,
     degree: int = 4,
     host: HostKind = "erdos-renyi",
 ) -> Environment:

@@ -94,6 +94,16 @@ def numbered(scene: Scene, chance: Chance) -> Tensor:
     return _written(chance.uniform(size).argsort(1), scene, size)
 
 
+def roles(count: int) -> Paint:
+    """One node in each of `count` roles, and the others in none, a column of zeros each."""
+
+    def paint(scene: Scene, chance: Chance) -> Tensor:
+        rank = _last(chance.uniform(scene.adjacency.shape[1]), scene).argsort(1).argsort(1)
+        return _written(rank, scene, max(count, scene.adjacency.shape[1]))[..., :count]
+
+    return paint
+
+
 def bits(scene: Scene, chance: Chance) -> Tensor:
     """Each node one number, 0 or 1."""
     return ((chance.uniform(scene.adjacency.shape[1]) < 0.5) & scene.present).unsqueeze(2).double()

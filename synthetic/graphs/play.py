@@ -38,7 +38,7 @@ def require_players(players: str, allowed: Sequence[str]) -> None:
 
 def sampler(*, hosts: Hosts, players: Players, rules: Rules) -> Callable[[int, torch.Generator], Batch]:
     """Return the function that draws a batch."""
-    layout, widest = rules.layout(hosts, players), hosts.edges if players == "edges" else hosts.size
+    layout, widest = rules.layout(hosts, players), hosts.edges + rules.planted if players == "edges" else hosts.size
     specification = counter(rules, hosts=hosts, players=players)
 
     def sample(n: int, generator: torch.Generator) -> Batch:
@@ -46,6 +46,7 @@ def sampler(*, hosts: Hosts, players: Players, rules: Rules) -> Callable[[int, t
         adjacency, nodes = draw_hosts(chance.fork(0), hosts)
         scene = Scene(adjacency=adjacency, nodes=nodes, chance=chance.fork(1))
         features = _painted(rules, scene, chance.fork(2))
+        adjacency = adjacency if rules.plant is None else rules.plant(scene, features, chance.fork(5))
         numbers = edge_numbers(chance.fork(3), adjacency)
         inputs = layout.write(_related(adjacency, rules.relations, chance.fork(4)), features, nodes)
         baseline, feature_mask = layout.cut(inputs, numbers, nodes)

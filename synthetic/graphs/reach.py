@@ -55,8 +55,8 @@ def reach(
     distance: bool = False,
     players: Players = "edges",
     k: int = 2,
-    nodes: tuple[int, int] = (4, 7),
-    edges: int = 9,
+    nodes: tuple[int, int] = (6, 8),
+    edges: int = 8,
     degree: int = 4,
     host: HostKind = "erdos-renyi",
 ) -> Environment:

@@ -8,10 +8,12 @@ from typing import Literal
 
 import networkx as nx
 import numpy as np
+from torch import Tensor
 
 from synthetic.graphs.block import Layout
+from synthetic.graphs.chance import Chance
 from synthetic.graphs.hosts import Hosts
-from synthetic.graphs.paint import Paint
+from synthetic.graphs.paint import Paint, Scene
 from synthetic.graphs.terms import Head, Players, Term
 
 Interior = Literal["terms", "local", "unknown"]
@@ -34,6 +36,8 @@ class Rules:
         marked: whether the last column of X marks a root.
         one_colour: whether X must be one-hot or zero at each node.
         bound: the largest degree that the function is stated for, None for all.
+        plant: draws edges again once X is known, (scene, X, chance) -> adjacency; None to keep the host.
+        planted: how many edges more than its host a graph may then have.
         target: which output is explained, (batch, outputs) -> (batch,); None for the first.
         balanced: whether nodes are painted until half of the outputs are positive.
         path_integral: a closed form where the interior is not that of the terms, inputs -> scores of the same shape.
@@ -51,6 +55,8 @@ class Rules:
     marked: bool = False
     one_colour: bool = True
     bound: int | None = None
+    plant: Callable[[Scene, Tensor, Chance], Tensor] | None = None
+    planted: int = 0
     target: Callable[[np.ndarray], np.ndarray] | None = None
     balanced: bool = False
     path_integral: Callable[[np.ndarray], np.ndarray] | None = None
