@@ -17,7 +17,7 @@ import numpy as np
 from synthetic.formulas import Layers
 from synthetic.gadgets import MARGIN, SLOPE
 
-__all__ = ["Proposition", "columns_that_exchange", "evaluate", "layers_of", "parse", "variables_of"]
+__all__ = ["Proposition", "columns_that_exchange", "evaluate", "layers_of", "operators_of", "parse", "variables_of"]
 
 OPERATORS = ("or", "xor", "and")
 """From the loosest to the tightest; `not` binds tighter than all of them."""
@@ -62,6 +62,12 @@ def variables_of(proposition: Proposition) -> tuple[str, ...]:
     if proposition.operator == "variable":
         return (proposition.name,)
     return tuple(dict.fromkeys(name for part in proposition.parts for name in variables_of(part)))
+
+
+def operators_of(proposition: Proposition) -> frozenset[str]:
+    """The operators that occur; a formula without "not" and "xor" never falls where a variable rises."""
+    own = frozenset() if proposition.operator == "variable" else frozenset({proposition.operator})
+    return own.union(*(operators_of(part) for part in proposition.parts))
 
 
 def evaluate(

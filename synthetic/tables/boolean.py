@@ -12,7 +12,7 @@ import torch
 
 from synthetic.environment import Environment
 from synthetic.oracles import moebius
-from synthetic.propositions import columns_that_exchange, evaluate, layers_of, parse, variables_of
+from synthetic.propositions import columns_that_exchange, evaluate, layers_of, operators_of, parse, variables_of
 from synthetic.registry import register
 from synthetic.tables.columns import choose, grid, require, table_environment
 
@@ -56,7 +56,7 @@ def boolean(*, id: str, formula: str = "(a and b) or not c", null_columns: int =
         layers=layers_of(proposition, [*names, *padding]),
         specification=holds,
         domain=f"bits {', '.join([*names, *padding])}",
-        traits=_traits(table[:, 0], flat=proposition.operator not in ("variable", "not") or len(names) > 1),
+        traits=_traits(table[:, 0], operators_of(proposition)),
         draw=lambda n, generator: choose(n, rows, torch.from_numpy(table[:, 0]), generator),
         lattice=rows.clone,
         independent=[i >= len(names) for i in range(columns)],
@@ -67,12 +67,21 @@ def boolean(*, id: str, formula: str = "(a and b) or not c", null_columns: int =
     )
 
 
-def _traits(table: np.ndarray, *, flat: bool) -> set[str]:
-    """Read the traits off the truth table, (2^columns,) in lexicographic order; a step is flat at every bit."""
+def _traits(table: np.ndarray, operators: frozenset[str]) -> set[str]:
+    """Read the traits off the truth table, (2^columns,) in lexicographic order, and what holds off the bits off the operators.
+
+    Whatever has a step on its way to the output is flat at every bit; steps of sums of rising values rise.
+    """
     columns = len(table).bit_length() - 1
     sizes = np.array([code.bit_count() for code in range(len(table))])
     cube = table.reshape([2] * columns)
     falls = any((np.diff(cube, axis=axis) < 0).any() for axis in range(columns))
     interacting = bool((moebius(table)[sizes >= 2] != 0).any())
-    found = {"interacting": interacting, "additive": not interacting, "non_monotone": falls, "flat_gradient": flat}
+    found = {
+        "interacting": interacting,
+        "additive": not interacting,
+        "monotone": not operators & {"not", "xor"},
+        "non_monotone": falls,
+        "flat_gradient": bool(operators - {"not"}),
+    }
     return {trait for trait, shown in found.items() if shown}
