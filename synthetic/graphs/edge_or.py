@@ -6,13 +6,14 @@ one at a time is blind where all evidence is redundant. The gradient is 0 everyw
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthetic.environment import Environment
 from synthetic.gadgets import step
 from synthetic.graphs import edge_types_truth as truth
 from synthetic.graphs.hosts import HostKind, Hosts
 from synthetic.graphs.layers import GraphNetwork, Meet, Pool, select
+from synthetic.graphs.networks import GateNetwork
 from synthetic.graphs.paint import few
 from synthetic.graphs.play import require_players
 from synthetic.graphs.rules import Rules
@@ -38,6 +39,20 @@ class EdgeOr(GraphNetwork):
         """Return f of each graph."""
         met = self.meet(graph, self.receiver(features), self.sender(features))
         output: Tensor = self.head(self.pool(graph, met))
+        return output
+
+
+class GatedEdgeOr(nn.Module):
+    """step(Σ_i [relu(n_i + e a_i - M (1 - a_i)) - e a_i] >= 1), n_i = Σ_j A_ij b_j: the same function of the edges, by gates."""
+
+    def __init__(self, degree: int) -> None:
+        super().__init__()
+        self.gates = GateNetwork(opens=(1.0, 0.0, 0.0), counted=(0.0, 1.0, 0.0), degree=degree)
+        self.head = step(1)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return f of each row."""
+        output: Tensor = self.head(self.gates(rows))
         return output
 
 
@@ -68,6 +83,7 @@ def edge_type_or(
             balanced=True,
         ),
         network=EdgeOr(),
+        equals={"gate": GatedEdgeOr(degree)} if players == "edges" else {},
         formula="f(A, X) = [Σ_ij A_ij relu(2 a_i + 2 b_j - 3) >= 1] = [there is an a-b edge]",
         traits=("piecewise_linear", "interacting", "redundant", "saturating"),
         isolates="saturation: no edge is missed where two are enough",

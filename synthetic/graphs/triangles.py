@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from synthetic.environment import Environment
-from synthetic.gadgets import linear
+from synthetic.gadgets import Product, linear
 from synthetic.graphs.hosts import HostKind, Hosts
 from synthetic.graphs.layers import Aggregate, AtRoot, GraphNetwork, Meet, Pool, Share, select
 from synthetic.graphs.paint import numbered, plain, rooted
@@ -62,6 +62,24 @@ class MarkedTriangleNetwork(GraphNetwork):
         """Return f of each graph."""
         walks = self.third(graph, self.second(graph, self.first(graph, self.mark(features))))
         output: Tensor = self.halve(self.root(graph, walks, features))
+        return output
+
+
+class QuadraticFormNetwork(GraphNetwork):
+    """Σ_i q_i (A q)_i / 2, q = A mark: the same polynomial of symmetric A, by a product instead of a third layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mark = select({1: 1.0}, 2)
+        self.first, self.second = Aggregate(), Aggregate()
+        self.meet = Product()
+        self.pool = Pool()
+        self.halve = linear([[0.5]], None)
+
+    def compute(self, graph: Tensor, features: Tensor) -> Tensor:
+        """Return f of each graph."""
+        near = self.first(graph, self.mark(features))
+        output: Tensor = self.halve(self.pool(graph, self.meet(near, self.second(graph, near))))
         return output
 
 
@@ -124,6 +142,7 @@ def marked_triangle(
             marked=True,
         ),
         network=MarkedTriangleNetwork(),
+        equals={"quadratic form": QuadraticFormNetwork()} if players == "edges" else {},
         formula="f(A, X) = (A^3)_rr / 2 = # triangles at the root r, by three linear layers",
         traits=("interacting", "monotone", "polynomial", "multilinear", *TIED),
         isolates="interactions without dead gradients: the path integral equals the Shapley value",

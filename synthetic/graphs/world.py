@@ -44,11 +44,13 @@ def graph_world(
     reference: str,
     outputs: int = 1,
     knobs: Mapping[str, Any] | None = None,
+    equals: Mapping[str, nn.Module] | None = None,
     sparse: bool = True,
 ) -> Environment:
-    """Build the environment of a network and its rules; `sparse` says whether message passing over one adjacency is all that it does.
+    """Build the environment of a network and its rules.
 
-    The node game multiplies by presences, so there it has no twin and is not piecewise linear.
+    `equals` are networks that agree with it wherever the players move; `sparse` says whether message passing over one adjacency is
+    all that the network does. The node game multiplies by presences, so there it has no twin and is not piecewise linear.
     """
     model = frozen(network)
     dropping = players == "nodes"
@@ -62,6 +64,7 @@ def graph_world(
         traits=frozenset(traits) - ({"piecewise_linear", "additive", "multilinear"} if dropping else set()),
         sample=sampler(hosts=hosts, players=players, rules=rules),
         specification=counter(rules, hosts=hosts, players=players),
+        equals={name: frozen(Dropping(frozen(other)) if dropping else other) for name, other in (equals or {}).items()},
         knobs={"players": players, **(knobs or {}), **hosts.knobs()},
         isolates=isolates,
         reference=reference,

@@ -223,6 +223,16 @@ def test_twin_equals_the_dense_network_on_graphs_coalitions_and_weighted_graphs(
         torch.testing.assert_close(together, world.model(rows), rtol=0, atol=EXACT * 100)
 
 
+@pytest.mark.parametrize("id", [id for id in IDS if make_environment(id).equals])
+def test_networks_said_to_be_equal_are_so_wherever_the_players_move(id):
+    world, batch = sampled(id, 200, seed=26)
+    # multiples of 1/64 and at most cubes of them, so that sums are exact and == is meant
+    values = torch.randint(0, 65, (200, batch.players), generator=torch.Generator().manual_seed(27)) / 64
+    inside = batch.baseline + entries(batch, values) * (batch.inputs - batch.baseline)
+    for name, network in world.equals.items():
+        assert torch.equal(network(inside), world.model(inside)), name
+
+
 def test_every_world_of_message_passing_over_one_adjacency_has_a_twin():
     without = {id for id in GRAPHS if make_environment(id).twin is None}
     assert without == {id for id in GRAPHS if "-nodes-" in id and not id.startswith("colour-nodes")} | {"relation-count-v1"}
