@@ -17,7 +17,7 @@ from typing import Any
 from synthetic.environment import Environment
 from synthetic.images.accumulator import sides
 from synthetic.images.colour_world import Choice, colour_world
-from synthetic.images.drawing import Draw, at_density, inclusive, require_drawable
+from synthetic.images.drawing import Draw, at_density, inclusive, require_drawable, require_patch
 from synthetic.images.heads import Head, require_head
 from synthetic.images.palette import make_palette, widen
 from synthetic.images.specification import Function
@@ -104,6 +104,7 @@ def colour_count(
     if baseline == "unseen":
         require_unseen(palette, unseen, kind)
     _require_tiles(players, sides(size)[0])
+    require_patch(patch, size)
     draw = Draw(
         size=size,
         distractors=len(palette.distractors),
@@ -113,7 +114,6 @@ def colour_count(
         patch=patch,
         correlation=correlation,
     )
-    require_drawable(replace(draw, counts=(0, 0), distraction=(0, 0)) if density is not None else draw)
     bounds = at_density(density, cells=draw.cells**2, colours=len(palette.colours) - 1)
     draw = draw if bounds is None else replace(draw, counts=bounds, distraction=bounds)
     require_drawable(draw)

@@ -77,14 +77,22 @@ def at_density(density: float | None, *, cells: int, colours: int) -> tuple[int,
     return max(1, math.ceil(mean / 2)), math.floor(3 * mean / 2)
 
 
+def require_patch(patch: int, size: int) -> None:
+    """Check that squares of this side fit into an image.
+
+    Raises:
+        ValueError: if not.
+    """
+    if not isinstance(patch, int) or not 1 <= patch <= size:
+        raise ValueError(f"patch is the side of the coloured squares, 1 to {size} pixels (got {patch!r})")
+
+
 def require_drawable(draw: Draw) -> None:
     """Check that the images fit, and that no output is constant.
 
     Raises:
         ValueError: if not.
     """
-    if not isinstance(draw.patch, int) or not 1 <= draw.patch <= draw.size:
-        raise ValueError(f"patch is the side of the coloured squares, 1 to {draw.size} pixels (got {draw.patch!r})")
     if not 0 <= draw.correlation <= 1:
         raise ValueError(f"correlation is how often distractors are as many as the first target, 0 to 1 (got {draw.correlation!r})")
     if draw.most > draw.cells**2:

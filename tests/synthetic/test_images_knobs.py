@@ -106,6 +106,12 @@ def test_density_is_the_share_of_coloured_pixels():
     assert abs(share - 0.3) < 0.02  # three counts uniform in 73 ± 36: five standard deviations are 5 x 36 / √3 x √3 / 729 / √400
 
 
+@pytest.mark.parametrize("id", ["colour-threshold-v1", "colour-dominant-v1", "colour-modulo-v1"])
+def test_density_suits_every_head(id):
+    environment = make_environment(id, size=27, density=0.05, threshold=12)
+    assert exact(environment, environment.sample(20, generator()).inputs)
+
+
 def test_patches_are_squares_of_one_colour():
     environment = make_environment("colour-single-v1", patch=3, counts=(2, 2), distraction=(0, 1))
     inputs = environment.sample(30, generator()).inputs
@@ -163,6 +169,7 @@ REFUSED = {
     "density": ({"density": 0.9}, "got 0.9"),
     "density-low": ({"density": 0.01}, "each of 3 colours has a pixel"),
     "patch": ({"patch": 0}, "side of the coloured squares, 1 to 9"),
+    "patch-large": ({"patch": 10, "density": 0.3}, "1 to 9 pixels .got 10"),
     "patch-room": ({"patch": 4}, "do not fit into 2x2"),
     "correlation": ({"correlation": 2}, "0 to 1 .got 2"),
 }
