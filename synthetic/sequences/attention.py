@@ -166,10 +166,10 @@ def select(
 
 
 def snap(size: int, *, scale: float = 1.0) -> nn.Module:
-    """relu(1 - 4 relu(5/8 - scale z)), elementwise: exactly 0 for scale z <= 1/8, exactly 1 for scale z >= 7/8: (..., size) -> (..., size).
+    """relu(1 - 2 relu(11/16 - scale z)), elementwise, exactly 0 up to scale z = 3/16 and 1 from 11/16: (..., size) -> (..., size).
 
     Rounding before it is gone after it, since the inner unit is at 0 where the outer one is at 1. The margin 1/4 holds wherever scale z is
-    outside of (1/8, 7/8).
+    outside of (1/16, 15/16). The slope is small on purpose: it multiplies from layer to layer, and quadrature misses what is too steep.
     """
     eye = torch.eye(size, dtype=torch.float64)
-    return nn.Sequential(linear(-scale * eye, [5 / 8] * size), nn.ReLU(), linear(-4 * eye, [1.0] * size), nn.ReLU())
+    return nn.Sequential(linear(-scale * eye, [11 / 16] * size), nn.ReLU(), linear(-2 * eye, [1.0] * size), nn.ReLU())

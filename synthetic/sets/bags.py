@@ -193,8 +193,7 @@ def _circuit(detect: OfBags, *, attention: bool) -> Circuit:
         found,
         Component(name="pool.pattern", reads=("detector",), rule=lambda d: d),
         Component(name="pool.value", reads=("detector",), rule=lambda d: d),
-        Component(name="pool.output", reads=("pool.pattern", "pool.value"), rule=lambda a, v: (a * v).sum(1)),
-        Component(name="pool.mlp", reads=("pool.output",), rule=lambda z: (z >= 1).astype(int)),
-        Component(name="pool", reads=("pool.mlp",), rule=lambda bits: bits),
+        Component(name="pool.output", reads=("pool.pattern", "pool.value"), rule=lambda a, v: (a * v).max(1)),
+        Component(name="pool", reads=("pool.output",), rule=lambda bits: bits),
         Component(name="label", reads=("pool",), rule=lambda bits: bits.all(1, keepdims=True).astype(int)),
     )

@@ -10,10 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from synthetic.gadgets import Product, conjunction, linear
-from synthetic.sequences.attention import BETA, SINK, snap
+from synthetic.gadgets import Product, linear
+from synthetic.sequences.attention import SINK, snap
 
 POOLINGS = ("attention", "sum")
+
+BETA = 10.0
+"""The inverse temperature: one positive instance takes all but e^-5 of a bag's weight, and the transition is wide enough for quadrature."""
 
 
 class Weights(nn.Module):
@@ -54,43 +57,41 @@ class Pooled(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """1[some instance is of kind k], by attention and a snap that cuts off what the softmax leaves elsewhere."""
+    """Nearly 1 where some instance is of kind k, and 0 where none is, times the gain: the bit's mean under attention."""
 
     def __init__(self, kinds: int, *, gain: float) -> None:
         super().__init__()
         self.pattern = Weights()
         self.value = linear(gain * torch.eye(kinds, dtype=torch.float64), None)
         self.output = Pooled()
-        self.mlp = snap(kinds, scale=1 / gain)
 
     def forward(
         self,
         logits: Tensor,  # (batch, instances, kinds)
     ) -> Tensor:  # (batch, kinds)
-        """Return one bit per kind."""
-        bits: Tensor = self.mlp(self.output(self.pattern(logits), self.value(logits)))
-        return bits
+        """Return one mean per kind."""
+        means: Tensor = self.output(self.pattern(logits), self.value(logits))
+        return means
 
 
 class SumPool(nn.Module):
-    """How many instances are of kind k."""
+    """How many instances are of kind k, times the gain."""
 
     def __init__(self, kinds: int, *, gain: float) -> None:
         super().__init__()
         self.value = linear(gain * torch.eye(kinds, dtype=torch.float64), None)
-        self.read = linear(torch.eye(kinds, dtype=torch.float64) / gain, None)
 
     def forward(
         self,
         logits: Tensor,  # (batch, instances, kinds)
     ) -> Tensor:  # (batch, kinds)
         """Return one count per kind."""
-        counts: Tensor = self.read(self.value(logits).sum(1))
+        counts: Tensor = self.value(logits).sum(1)
         return counts
 
 
 class BagNetwork(nn.Module):
-    """Flatten each instance, detect, pool, label: all kinds for bits, their sum for counts.
+    """Flatten each instance, detect, pool, label: under attention Σ_k z_k - (kinds - 1) snapped to a bit, else the sum of counts.
 
     `gain` multiplies what is pooled and divides what is read off the pool: another network of the same function.
     """
@@ -101,7 +102,8 @@ class BagNetwork(nn.Module):
         self.flatten = nn.Flatten(2)
         self.detector = detector
         self.pool = AttentionPool(kinds, gain=gain) if attention else SumPool(kinds, gain=gain)
-        self.label = conjunction(kinds) if attention else linear([[1.0] * kinds], None)
+        total = linear([[1.0 / gain] * kinds], [1.0 - kinds if attention else 0.0])
+        self.label = nn.Sequential(total, snap(1)) if attention else total
 
     def forward(
         self,

@@ -287,3 +287,18 @@ def test_gates_make_the_same_game_of_a_piecewise_linear_network(id):
     torch.testing.assert_close(path_scores(gates, batch).sum(1), torch.ones(6).double(), rtol=0, atol=ROUNDING)
     with pytest.raises(NotApplicable, match="product"):
         path_scores(hard, batch)
+
+
+@pytest.mark.parametrize("id", sorted({id for id, _ in VARIANTS} | {"bag-of-instances-v1", "bag-of-patches-v1"}))
+def test_no_transition_is_so_steep_that_fifty_nodes_miss_it(id):
+    environment = make_environment(id)
+    batch = drawn(environment, 16)
+    nodes, weights = np.polynomial.legendre.leggauss(50)
+    total = torch.zeros(16, dtype=torch.float64)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        point = torch.lerp(batch.baseline, batch.inputs, node).requires_grad_()
+        slope = torch.autograd.grad(environment.model(point).gather(1, batch.target[:, None]).sum(), point)[0]
+        total += weight * (slope * (batch.inputs - batch.baseline)).flatten(1).sum(1)
+    change = (environment.model(batch.inputs) - environment.model(batch.baseline)).gather(1, batch.target[:, None]).squeeze(1)
+    assert change.any()
+    assert (total - change).abs().max() < 0.5  # a step from 0 to 1 that is missed is wrong by 1; one that is seen by half a node's worth
