@@ -131,7 +131,7 @@ def draw_labels(
         ValueError: if n < 1.
     """
     colours = draw.head.colours + draw.distractors
-    own, counting, placing = uniform_blocks((RESERVED, colours, draw.cells**2), n, generator)
+    placing, own, counting = uniform_blocks((draw.cells**2, RESERVED, colours), n, generator)
     counts = _target_counts(draw, counting[:, : draw.head.colours], own)
     others = whole(counting[:, draw.head.colours :], draw.distraction)
     others = torch.where((own[:, 3] < draw.correlation)[:, None], counts[:, :1], others)
