@@ -71,8 +71,6 @@ def draw_hosts(chance: Chance, hosts: Hosts) -> tuple[Tensor, Tensor]:  # (batch
     adjacency = torch.zeros(len(chance), hosts.size, hosts.size, dtype=torch.float64)
     pending = torch.arange(len(chance))
     for attempt in range(ATTEMPTS):
-        if not len(pending):
-            return adjacency, nodes
         drawn = KINDS[hosts.host](chance.rows(pending).fork(attempt + 2), nodes[pending], hosts.size, hosts.edges, hosts.degree)
         degrees = drawn.sum(2)
         within = (degrees.sum(1) <= 2 * hosts.edges) & (degrees.amax(1) <= hosts.degree)

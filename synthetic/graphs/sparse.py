@@ -2,7 +2,7 @@
 
 Aggregation is a plain sum, so that an explainer's edge mask, an edge weight of 0 and a removed edge are one and the same; under
 degree normalisation they are three things. The first argument of every method is called `self`, because torch-geometric reads the
-source text of its subclasses. This is the one module here that imports torch-geometric.
+source text of its subclasses. Besides `sparse_layers`, this is the one module here that imports torch-geometric.
 """
 
 from __future__ import annotations

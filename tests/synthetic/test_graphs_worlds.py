@@ -146,9 +146,21 @@ def test_specification_equals_counting_in_networkx(id):
     assert world.specification(rows).tolist() == expected
 
 
-@pytest.mark.parametrize("id", GRAPHS)
-def test_closed_forms_equal_the_enumeration_of_all_coalitions(id):
-    world, batch = sampled(id, 8, seed=5)
+def games(id):
+    """The game of the id itself, and those that the knob `players` turns it to."""
+    found = [(id, "its own")]
+    for players in ("edges", "features", "nodes"):
+        try:
+            own = make_environment(id).knobs["players"]
+            found += [(id, players)] if make_environment(id, players=players).knobs["players"] != own else []
+        except ValueError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(("id", "players"), [game for id in GRAPHS for game in games(id)])
+def test_closed_forms_equal_the_enumeration_of_all_coalitions(id, players):
+    world, batch = sampled(id, 8, 5) if players == "its own" else sampled(id, 8, 5, players=players)
     enumerated = game_truth(
         world.specification,
         batch.inputs,
