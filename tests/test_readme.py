@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from attrlab.registry import method_names
-from synthetic import environment_ids
+from attrlab.method import Method
+from attrlab.registry import find_method, method_names
+from synthetic import environment_ids, make_environment
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,10 +76,49 @@ def test_plain_commands_are_those_of_the_makefile():
         assert f"\t{line}\n" in recipe
 
 
-def test_tables_name_every_world_and_every_method():
-    tables = "\n".join(line for line in README.splitlines() if line.startswith("|"))
-    named = set(re.findall(r"`([a-z0-9-]+-v\d+)`", tables))
-    assert named == set(environment_ids())
+MODALITIES = {"image": "Images", "table": "Tables", "graph": "Graphs", "sequence": "Sequences", "set": "Sets"}
+AXIOM_COLUMNS = ("completeness", "dummy", "implementation_invariance", "symmetry")
+
+
+def worlds_table() -> str:
+    """The README's catalogue of worlds, as it must read."""
+    worlds = [make_environment(id) for id in environment_ids()]
+    parts = []
+    for modality, title in MODALITIES.items():
+        lines = [f"| `{world.id}` | {_cell(world.isolates)} |" for world in worlds if world.modality == modality]
+        if lines:
+            parts.append("\n".join([f"**{title}**", "", "| world | what it isolates |", "| --- | --- |", *lines]))
+    return "\n\n".join(parts)
+
+
+def methods_table() -> str:
+    """The README's table of methods and claims, as it must read."""
+    lines = ["| method | " + " | ".join(name.replace("_", " ") for name in AXIOM_COLUMNS) + " |", "| --- |" + " --- |" * len(AXIOM_COLUMNS)]
+    for method in map(find_method, method_names()):
+        if not method.control:
+            lines.append(f"| `{method.name}` | " + " | ".join(_claims(method, axiom) for axiom in AXIOM_COLUMNS) + " |")
+    return "\n".join(lines)
+
+
+def _claims(method: Method, axiom: str) -> str:
+    said = [claim for claim in method.claims if claim.axiom == axiom]
+    given = ["holds if " + " and ".join(sorted(claim.given)).replace("_", " ") if claim.given else claim.expected for claim in said]
+    return _cell("; ".join(sorted(given, reverse=True)) or "–")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+@pytest.mark.parametrize("table", [worlds_table, methods_table], ids=lambda table: table.__name__)
+def test_table_is_what_is_registered(table):
+    assert table() in README, f"run `python {Path(__file__).name}` in tests/ and put its tables into the README"
+
+
+def test_controls_are_named():
     controls = set(re.findall(r"`(\w+)`", README.split("Controls in every run:")[1].split("The claims stand")[0]))
-    methods = set(re.findall(r"^\| `(\w+)`(?: \([^|]*\))? \|", README.split("## The methods")[1], re.MULTILINE))
-    assert methods | controls == set(method_names())
+    assert controls == {name for name in method_names() if find_method(name).control}
+
+
+if __name__ == "__main__":
+    print(worlds_table(), methods_table(), sep="\n\n")

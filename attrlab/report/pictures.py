@@ -79,7 +79,7 @@ def draw(
     feature_mask: Tensor,  # (*features) int64
     scores: Tensor | None,  # (*features), or None for the sample alone
 ) -> bytes:  # PNG, at most 260 pixels wide
-    """Draw one row as its modality is read: pixels, a graph, or one bar per column; anything else is one bar per player.
+    """Draw one row as its modality is read: pixels, a graph, positions or instances by entries; anything else is one bar per player.
 
     Raises:
         ValueError: if scores or players are not shaped like the row.
@@ -102,7 +102,7 @@ def _telling_row(batch: Batch) -> int:
 def _draw_row(axes: Axes, modality: str, inputs: Tensor, feature_mask: Tensor, scores: Tensor | None, *, caption: str = "") -> None:
     row, mask = inputs.detach().double().cpu(), feature_mask.detach().cpu()
     painted = None if scores is None else _painted(scores.detach().double().cpu(), mask)
-    {"image": _draw_image, "graph": _draw_graph}.get(modality, _draw_bars)(axes, row, mask, painted)
+    _DRAWERS.get(modality, _draw_bars)(axes, row, mask, painted)
     words = "" if painted is None else _scale_in_words(painted)
     axes.set_title(", ".join(part for part in (caption, words) if part) or " ", fontsize=7, color=_INK, pad=3)
 
@@ -219,6 +219,24 @@ def _draw_bars(axes: Axes, row: Tensor, mask: Tensor, painted: Tensor | None) ->
     axes.spines[["left", "right", "top"]].set_visible(False)
 
 
+def _draw_matrix(axes: Axes, row: Tensor, mask: Tensor, painted: Tensor | None) -> None:
+    """Positions or instances downwards, their entries across: values in grey for the sample, scores in colour; no player is pale grey."""
+    from matplotlib.colors import to_rgba
+
+    del mask
+    values = row.flatten(1)
+    if painted is None:
+        axes.imshow(values, cmap="Greys", vmin=0, vmax=max(1.0, float(values.abs().max())), aspect="auto")
+    else:
+        shown, scale = painted.flatten(1), _scale(painted)
+        axes.imshow([[to_rgba(_colour(float(value), scale)) for value in line] for line in shown], aspect="auto")
+    axes.set_yticks(range(len(values)), labels=[str(number + 1) for number in range(len(values))], fontsize=6)
+    axes.set_xticks([])
+    axes.set_ylabel("position or instance", fontsize=6, color=_INK)
+    axes.tick_params(length=0, colors=_INK)
+    axes.spines[:].set_visible(False)
+
+
 def _bars(row: Tensor, mask: Tensor, painted: Tensor | None) -> tuple[Tensor, list[str]]:  # all (entries,)
     """Values and labels of the players that fit, those of the largest values where not all do."""
     players = sorted({player for player in mask.tolist() if player >= 0})
@@ -228,6 +246,9 @@ def _bars(row: Tensor, mask: Tensor, painted: Tensor | None) -> tuple[Tensor, li
     values = (row if painted is None else painted)[first]
     order = values.nan_to_num().abs().argsort(descending=True, stable=True)[:_BARS].sort().values
     return values[order], [printable(labels[i]) for i in order.tolist()]
+
+
+_DRAWERS = {"image": _draw_image, "graph": _draw_graph, "sequence": _draw_matrix, "set": _draw_matrix}
 
 
 def _png(figure: Figure) -> bytes:

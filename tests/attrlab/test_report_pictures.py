@@ -159,3 +159,17 @@ def test_an_environment_is_pictured_by_sample_truth_and_methods_on_a_row_with_su
     assert truth == copycat == draw("table", batch.inputs[1], batch.feature_mask[1], torch.tensor([1.0, -1.0]))
     assert sample == draw("table", batch.inputs[1], batch.feature_mask[1], None)
     assert silent != truth
+
+
+@pytest.mark.parametrize("modality", ["sequence", "set"])
+def test_positions_and_instances_are_drawn_as_rows_and_what_is_no_player_is_grey(modality):
+    inputs = torch.eye(4)[:3]
+    mask = torch.tensor([[0, 0, 0, -1], [1, 1, 1, -1], [2, 2, 2, -1]])
+    scores = torch.tensor([[3.0, 0.0, 0.0, 9.0], [0.0, 0.0, 0.0, 9.0], [-1.0, -1.0, -1.0, 9.0]])  # players: 3, 0, -3
+    picture = pixels(draw(modality, inputs, mask, scores))
+    red, blue = amount(picture, RED), amount(picture, BLUE)
+    grey = int((abs(picture - 0xD9 / 255).max(2) < 0.01).sum())
+    line = picture[..., 0].size / 3 * 3 / 4 / 2  # half of a third of the picture, times the three of four entries that are a player's
+    assert red > line
+    assert blue > line
+    assert grey > line  # the fourth column of every line, three quarters of as much
