@@ -49,12 +49,12 @@ def write_reports(run: Run, laboratory: Laboratory, *, width: int) -> Iterator[s
 
 
 def pictures(laboratory: Laboratory) -> list[Picture]:
-    """One row of every environment that methods are compared on, with its truth and what each method says of it.
+    """One row of some environments of each modality, or of those asked for by name, with its truth and what each method says of it.
 
     Methods that do not apply there are left out.
     """
     found: list[Picture] = []
-    for id in laboratory.scored():
+    for id in laboratory.representatives():
         stage = laboratory.stage(id)
         scores = {}
         for method in laboratory.methods:

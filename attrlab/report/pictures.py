@@ -226,7 +226,7 @@ def _draw_matrix(axes: Axes, row: Tensor, mask: Tensor, painted: Tensor | None) 
     del mask
     values = row.flatten(1)
     if painted is None:
-        axes.imshow(values, cmap="Greys", vmin=0, vmax=max(1.0, float(values.abs().max())), aspect="auto")
+        axes.imshow(values.numpy(), cmap="Greys", vmin=0, vmax=max(1.0, float(values.abs().max())), aspect="auto")
     else:
         shown, scale = painted.flatten(1), _scale(painted)
         axes.imshow([[to_rgba(_colour(float(value), scale)) for value in line] for line in shown], aspect="auto")

@@ -26,7 +26,7 @@ BOX: Mapping[Players, str] = MappingProxyType(
 )
 """Where the players move."""
 
-TIED = ("tied", "saw_toothed")
+TIED = ("tied",)
 """Traits of worlds where players of equal score undo a motif each. A deletion curve that is evaluated at the ends of a
 block of ties, with a straight line between, lies above the curve of every order within the block; so its area says nothing of the truth."""
 
