@@ -15,7 +15,7 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/
+	$(BIN)/python -m pytest tests/ -n 2
 
 benchmark: .venv/installed
 	$(BIN)/python tests/benchmarks/engine.py
