@@ -69,7 +69,9 @@ def test_claims_asked_for_follow_those_that_are_stated():
     assert [claim.axiom for claim in claims_of(Stated(ONE), ["symmetry"])] == ["dummy", "symmetry"]
 
 
-@pytest.mark.parametrize("stated", [5, None, [5], ["dummy", None], holds], ids=["a number", "nothing", "a list of a number", "a list with nothing", "a function"])
+@pytest.mark.parametrize(
+    "stated", [5, None, [5], ["dummy", None], holds], ids=["a number", "nothing", "a list of a number", "a list with nothing", "a function"]
+)
 def test_what_is_neither_a_claim_nor_a_name_is_refused(stated):
     with pytest.raises(InvalidInput, match=r"a claim is holds\(...\), violates\(...\) or the name of an axiom"):
         claims_of(Stated(stated))
