@@ -30,9 +30,10 @@ RANKING = ("support_auroc", "support_auprc", "relative_l1", "rank_correlation", 
 """The metrics on which the truth must win. The soft metrics are left out: their conventions for an empty sign give noise the same 0 or 1,
 and normalising by the row's maximum lets noise reach a larger recall than a truth of unequal sizes."""
 
-UNRANKED = frozenset({"saw_toothed", "tied"})
-"""Traits of worlds on which the area under a deletion or insertion curve cannot be held against the truth: the output jumps up and down as
-players leave, or equal players undo it together, so that a curve which is straight across their tie lies above every order of them."""
+WITHOUT = {"saw_toothed": ("deletion", "insertion", "support_auroc", "support_auprc"), "tied": ("deletion", "insertion")}
+"""By trait, the metrics that cannot be held against the truth. Where the output jumps up and down as players leave, a curve's area says
+nothing, and a player that matters may have the Shapley value 0. Where equal players undo the output together, a curve that is straight
+across their tie lies above every order of them."""
 
 SEEDS = 8
 """How many random attributions the truth is compared with."""
@@ -91,7 +92,8 @@ def the_truth_beats_random(stage: Stage) -> tuple[float, float, int]:
     if not bool(truth.support.any()):
         raise NotApplicable("every player is null, so there is nothing to rank; the world is for the dummy axiom")
     ideal = truth.attributions["shapley"].to(stage.policy.dtype)
-    names = [name for name in RANKING if METRICS[name].question == "truth" or not UNRANKED & traits]
+    exempt = {name for trait, names in WITHOUT.items() if trait in traits for name in names}
+    names = [name for name in RANKING if name not in exempt]
     margins = {name: margin for name in names if not math.isnan(margin := _margin(stage, name, ideal))}
     if not margins:
         raise NotApplicable("no metric is defined on these rows")

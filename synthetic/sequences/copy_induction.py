@@ -18,6 +18,7 @@ from synthetic.registry import register
 from synthetic.sequences.attention import Head, require_attention, scale_of, select, snap, traits_of
 from synthetic.sequences.circuit import TOKENS, Component, counts
 from synthetic.sequences.world import LONGEST, require, sequence_environment
+from synthetic.streams import Streams
 
 LETTERS = 5
 """Tokens 1 ... 5; logit a - 1 belongs to letter a."""
@@ -49,7 +50,7 @@ def copy_induction(*, id: str, length: int = 7, occurrences: int = 2, attention:
         table=np.eye(1 + LETTERS),
         length=length,
         outputs=LETTERS,
-        draw=lambda n, generator: _draw(n, length, occurrences, generator),
+        draw=lambda n, streams: _draw(n, length, occurrences, streams),
         function=_function,
         circuit=_circuit(length),
         domain="rows of letters and pads; where the current token did not occur before, or is a pad, every logit is 0",
@@ -143,13 +144,13 @@ def _circuit(length: int) -> tuple[Component, ...]:
     )
 
 
-def _draw(n: int, length: int, occurrences: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, length: int, occurrences: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """Blocks (current, answer) and single letters that are never the current one, in random order; then the current token."""
-    current = torch.randint(LETTERS, (n, 1), generator=generator)
-    answer = (current + torch.randint(1, LETTERS, (n, 1), generator=generator)) % LETTERS
+    current = torch.randint(LETTERS, (n, 1), generator=next(streams))
+    answer = (current + torch.randint(1, LETTERS, (n, 1), generator=next(streams))) % LETTERS
     singles = length - 1 - 2 * occurrences
-    others = (current + torch.randint(1, LETTERS, (n, singles), generator=generator)) % LETTERS
-    order = torch.rand(n, occurrences + singles, generator=generator).argsort(1)
+    others = (current + torch.randint(1, LETTERS, (n, singles), generator=next(streams))) % LETTERS
+    order = torch.rand(n, occurrences + singles, generator=next(streams)).argsort(1)
     first = torch.cat([current.expand(-1, occurrences), others], dim=1).gather(1, order)
     second = torch.cat([answer.expand(-1, occurrences), torch.full_like(others, -1)], dim=1).gather(1, order)
     pairs = torch.stack([first, second], dim=2).flatten(1)

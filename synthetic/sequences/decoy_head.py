@@ -21,6 +21,7 @@ from synthetic.sequences.attention import Mixture, select, snap
 from synthetic.sequences.circuit import TOKENS, Component, counts
 from synthetic.sequences.rows import shuffled
 from synthetic.sequences.world import LONGEST, require, sequence_environment
+from synthetic.streams import Streams
 
 LETTERS = 4
 """Tokens 1 ... 4; token 5 is the decoy."""
@@ -59,7 +60,7 @@ def decoy_head(*, id: str, length: int = 7, occurrences: int = 2, strength: floa
         table=np.eye(2 + LETTERS),
         length=length,
         outputs=LETTERS,
-        draw=lambda n, generator: _draw(n, length, occurrences, generator),
+        draw=lambda n, streams: _draw(n, length, occurrences, streams),
         function=_occurs,
         circuit=_circuit(),
         domain="rows of letters, decoys and pads with at most one decoy",
@@ -128,10 +129,10 @@ def _circuit() -> tuple[Component, ...]:
     )
 
 
-def _draw(n: int, length: int, occurrences: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, length: int, occurrences: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """The letter that is asked for, a decoy, and other letters, in random order."""
-    letter = torch.randint(LETTERS, (n, 1), generator=generator)
-    others = (letter + torch.randint(1, LETTERS, (n, length - 1 - occurrences), generator=generator)) % LETTERS
+    letter = torch.randint(LETTERS, (n, 1), generator=next(streams))
+    others = (letter + torch.randint(1, LETTERS, (n, length - 1 - occurrences), generator=next(streams))) % LETTERS
     decoy = torch.full((n, 1), DECOY)
     row = torch.cat([1 + letter.expand(-1, occurrences), 1 + others, decoy], dim=1)
-    return shuffled(row, generator), letter.squeeze(1)
+    return shuffled(row, streams), letter.squeeze(1)

@@ -18,6 +18,7 @@ from synthetic.sequences.attention import Head, require_attention, scale_of, sel
 from synthetic.sequences.circuit import TOKENS, Component, counts
 from synthetic.sequences.rows import shuffled
 from synthetic.sequences.world import LONGEST, facts_in_any_order, require, sequence_environment
+from synthetic.streams import Streams
 
 KEYS = 4
 """Keys 1 ... 4 and values 1 ... 4; a token's number is 1 + 5 (key - 1) + value, with value 0 for a query."""
@@ -52,7 +53,7 @@ def lookup(*, id: str, length: int = 6, copies: int = 1, attention: str = "softm
         table=_table(),
         length=length,
         outputs=VALUES,
-        draw=lambda n, generator: _draw(n, length, copies, generator),
+        draw=lambda n, streams: _draw(n, length, copies, streams),
         function=_function,
         circuit=_circuit(),
         domain="rows of pairs, queries and pads, at any position; a missing key gives 0 everywhere",
@@ -133,12 +134,12 @@ def _circuit() -> tuple[Component, ...]:
     )
 
 
-def _draw(n: int, length: int, copies: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, length: int, copies: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """Pairs in random order, of which `copies` have the query's key and the answer; the other pairs' keys are any others."""
-    key = torch.randint(KEYS, (n, 1), generator=generator)
-    answer = torch.randint(VALUES, (n, 1), generator=generator)
-    others = (key + torch.randint(1, KEYS, (n, length - 1 - copies), generator=generator)) % KEYS
-    fillers = 2 + (VALUES + 1) * others + torch.randint(VALUES, others.shape, generator=generator)
+    key = torch.randint(KEYS, (n, 1), generator=next(streams))
+    answer = torch.randint(VALUES, (n, 1), generator=next(streams))
+    others = (key + torch.randint(1, KEYS, (n, length - 1 - copies), generator=next(streams))) % KEYS
+    fillers = 2 + (VALUES + 1) * others + torch.randint(VALUES, others.shape, generator=next(streams))
     pair = 2 + (VALUES + 1) * key + answer
-    memory = shuffled(torch.cat([pair.expand(-1, copies), fillers], dim=1), generator)
+    memory = shuffled(torch.cat([pair.expand(-1, copies), fillers], dim=1), streams)
     return torch.cat([memory, 1 + (VALUES + 1) * key], dim=1), answer.squeeze(1)

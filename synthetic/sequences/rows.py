@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthetic.streams import Streams
+
 PAD = 0
 """The number of the pad token in every vocabulary."""
 
@@ -53,16 +55,16 @@ def owners(length: int, columns: int) -> Tensor:  # (length, columns + length) i
 
 def shuffled(
     rows: Tensor,  # (batch, length)
-    generator: torch.Generator,
+    streams: Streams,
 ) -> Tensor:  # (batch, length)
     """Permute the entries of each row by a permutation of its own."""
-    return rows.gather(1, torch.rand(rows.shape, generator=generator).argsort(1))
+    return rows.gather(1, torch.rand(rows.shape, generator=next(streams)).argsort(1))
 
 
 def distinct(
     n: int,
     size: int,
-    generator: torch.Generator,
+    streams: Streams,
 ) -> Tensor:  # (n, size) int64
     """A random permutation of 0 ... size - 1 in each row."""
-    return torch.rand(n, size, generator=generator).argsort(1)
+    return torch.rand(n, size, generator=next(streams)).argsort(1)

@@ -20,6 +20,7 @@ from synthetic.sequences.attention import select
 from synthetic.sequences.circuit import TOKENS, Component
 from synthetic.sequences.rows import encode, shuffled
 from synthetic.sequences.world import LONGEST, require, sequence_environment
+from synthetic.streams import Streams
 
 FIRST, SECOND, NEUTRAL = 1, 2, 3
 VOCABULARY = 4
@@ -52,7 +53,7 @@ def token_majority(*, id: str, length: int = 7, lead: int = 1) -> Environment:
         table=table,
         length=length,
         outputs=2,
-        draw=lambda n, generator: _draw(n, length, lead, generator),
+        draw=lambda n, streams: _draw(n, length, lead, streams),
         function=lambda tokens: _wins(tokens, lead),
         circuit=_circuit(lead),
         domain="rows of the tokens A, B, neutral and pad; all of them are enumerated",
@@ -138,14 +139,14 @@ def _path(tokens: np.ndarray, target: np.ndarray, lead: int) -> np.ndarray:  # (
     return np.asarray(share[:, None] * _votes(tokens)[rows, :, target])
 
 
-def _draw(n: int, length: int, lead: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, length: int, lead: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """A fair winner with at least `lead` votes more; how many votes the loser has, and how many are neutral, is drawn too."""
     most = torch.full((n,), float(length - lead))
-    neutral = (torch.rand(n, generator=generator) * (most.clamp(max=2) + 1)).long()
-    loser = (torch.rand(n, generator=generator) * ((most - neutral).div(2, rounding_mode="floor") + 1)).long()
-    winner = torch.randint(FIRST, SECOND + 1, (n, 1), generator=generator)
+    neutral = (torch.rand(n, generator=next(streams)) * (most.clamp(max=2) + 1)).long()
+    loser = (torch.rand(n, generator=next(streams)) * ((most - neutral).div(2, rounding_mode="floor") + 1)).long()
+    winner = torch.randint(FIRST, SECOND + 1, (n, 1), generator=next(streams))
     place = torch.arange(length).expand(n, -1)
     votes = torch.where(place < loser.unsqueeze(1), FIRST + SECOND - winner, winner)
     votes = torch.where(place >= length - neutral.unsqueeze(1), NEUTRAL, votes)
-    target = torch.randint(2, (n,), generator=generator)
-    return shuffled(votes, generator), target
+    target = torch.randint(2, (n,), generator=next(streams))
+    return shuffled(votes, streams), target

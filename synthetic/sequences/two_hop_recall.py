@@ -20,6 +20,7 @@ from synthetic.sequences.circuit import TOKENS, Circuit, Component, counts
 from synthetic.sequences.facts import KINDS, columns, parts, table
 from synthetic.sequences.rows import distinct, shuffled
 from synthetic.sequences.world import facts_in_any_order, require, sequence_environment
+from synthetic.streams import Streams
 
 DEPTH = 4
 
@@ -57,7 +58,7 @@ def two_hop_recall(*, id: str, facts: int = 3, routes: int = 2, layer: int = 1, 
         table=table(),
         length=2 * facts + 1,
         outputs=KINDS,
-        draw=lambda n, generator: _draw(n, facts, routes, generator),
+        draw=lambda n, streams: _draw(n, facts, routes, streams),
         function=_function,
         circuit=_circuit(layer),
         domain="rows of facts, questions and pads, at any position; where the chain is broken every logit is 0",
@@ -178,12 +179,12 @@ def _bits(classes: np.ndarray, line: int) -> np.ndarray:  # (batch,) from 1, 0 f
     return bits
 
 
-def _draw(n: int, facts: int, routes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, facts: int, routes: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """Every relation has one entity and gives one answer; the first `routes` relations share theirs, and their entity is asked about."""
-    relations = distinct(n, KINDS, generator)[:, :facts]
-    asked, answer = (torch.randint(KINDS, (n, 1), generator=generator) for _ in range(2))
-    others = (asked + torch.randint(1, KINDS, (n, facts - routes), generator=generator)) % KINDS
+    relations = distinct(n, KINDS, streams)[:, :facts]
+    asked, answer = (torch.randint(KINDS, (n, 1), generator=next(streams)) for _ in range(2))
+    others = (asked + torch.randint(1, KINDS, (n, facts - routes), generator=next(streams))) % KINDS
     entities = torch.cat([asked.expand(-1, routes), others], dim=1)
-    answers = torch.cat([answer.expand(-1, routes), torch.randint(KINDS, others.shape, generator=generator)], dim=1)
-    memory = shuffled(torch.cat([1 + KINDS * entities + relations, 1 + KINDS**2 + KINDS * relations + answers], dim=1), generator)
+    answers = torch.cat([answer.expand(-1, routes), torch.randint(KINDS, others.shape, generator=next(streams))], dim=1)
+    memory = shuffled(torch.cat([1 + KINDS * entities + relations, 1 + KINDS**2 + KINDS * relations + answers], dim=1), streams)
     return torch.cat([memory, 1 + 2 * KINDS**2 + asked], dim=1), answer.squeeze(1)

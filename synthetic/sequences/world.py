@@ -14,6 +14,7 @@ from synthetic.environment import Batch, Environment, GroundTruth, frozen
 from synthetic.oracles import game_truth
 from synthetic.sequences.circuit import Circuit, patching_effects
 from synthetic.sequences.rows import PAD, decode, encode, owners
+from synthetic.streams import Streams, streams_of
 
 LONGEST = 8
 """The longest sequence: 2^8 coalitions are enumerated for every row."""
@@ -29,7 +30,7 @@ def sequence_environment(
     table: np.ndarray,  # (vocabulary, columns), the embedding of each token, pad first
     length: int,
     outputs: int,
-    draw: Callable[[int, torch.Generator], tuple[Tensor, Tensor]],  # -> (n, length) tokens, (n,) target
+    draw: Callable[[int, Streams], tuple[Tensor, Tensor]],  # -> (n, length) tokens, (n,) target
     function: OfTokens,  # -> (batch, outputs)
     circuit: Circuit,
     domain: str,
@@ -54,7 +55,8 @@ def sequence_environment(
     def sample(n: int, generator: torch.Generator) -> Batch:
         if n < 1:
             raise ValueError(f"a batch has at least one row (got n={n})")
-        tokens, target = draw(n, generator)
+        streams = streams_of(generator)
+        tokens, target = draw(n, streams)
         return _batch(tokens, target, table, lambda batch: truth(batch, tokens.numpy()))
 
     def truth(batch: Batch, tokens: np.ndarray) -> GroundTruth:

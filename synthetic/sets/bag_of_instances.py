@@ -16,6 +16,7 @@ from synthetic.gadgets import linear, step
 from synthetic.registry import register
 from synthetic.sequences.world import require
 from synthetic.sets.bags import MOST_LIVE, Level, contents, in_random_slots, require_bits, require_pooling, set_environment
+from synthetic.streams import Streams
 
 EXTRA = 2
 """Columns beside the evidence: a random bit and the mark 1 of every instance, by which an instance differs from an empty slot."""
@@ -61,7 +62,7 @@ def bag_of_instances(
         kinds=kinds,
         pooling=pooling,
         level=_level(players, kinds, pooling),
-        draw=lambda n, generator: _draw(n, instances, kinds, witnesses, generator),
+        draw=lambda n, streams: _draw(n, instances, kinds, witnesses, streams),
         domain=f"bags of up to {instances} instances of bits, or empty slots, in any order",
         traits=_traits(pooling, players, kinds, witnesses),
         isolates="a label of the bag whose evidence is in single instances, which no sum over the bag shows",
@@ -139,12 +140,12 @@ def _shares(bags: np.ndarray, kinds: int) -> np.ndarray:
     return scores
 
 
-def _draw(n: int, instances: int, kinds: int, witnesses: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, instances: int, kinds: int, witnesses: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """Pairs 11, 00 of every kind; in negative bags the pairs of one kind are 10, 01; then instances with at most one bit."""
     blocks = 2 * kinds * witnesses
     evidence = torch.zeros(n, instances, kinds, 2, dtype=torch.float64)
-    negative = torch.rand(n, generator=generator) < 0.5
-    missing = torch.where(negative, torch.randint(kinds, (n,), generator=generator), -1)
+    negative = torch.rand(n, generator=next(streams)) < 0.5
+    missing = torch.where(negative, torch.randint(kinds, (n,), generator=next(streams)), -1)
     for kind in range(kinds):
         for block in range(witnesses):
             first = 2 * (kind * witnesses + block)
@@ -152,11 +153,11 @@ def _draw(n: int, instances: int, kinds: int, witnesses: int, generator: torch.G
             evidence[:, first, kind, 1] = (missing != kind).double()
             evidence[:, first + 1, kind, 1] = (missing == kind).double()
     fillers = instances - blocks
-    single = torch.randint(-kinds, 2 * kinds, (n, fillers), generator=generator)  # none of the bits for a third of them
+    single = torch.randint(-kinds, 2 * kinds, (n, fillers), generator=next(streams))  # none of the bits for a third of them
     chosen = torch.nn.functional.one_hot(single.clamp(min=0), 2 * kinds).double() * (single >= 0).unsqueeze(2)
     evidence[:, blocks:] = chosen.view(n, fillers, kinds, 2)
-    other = torch.randint(2, (n, instances, 1), generator=generator).double()
+    other = torch.randint(2, (n, instances, 1), generator=next(streams)).double()
     bags = torch.cat([evidence.flatten(2), other, torch.ones_like(other)], dim=2)
     least = max(blocks, instances - 2)
-    size = torch.randint(least, instances + 1, (n,), generator=generator)
-    return in_random_slots(bags, size, generator)
+    size = torch.randint(least, instances + 1, (n,), generator=next(streams))
+    return in_random_slots(bags, size, streams)

@@ -16,6 +16,7 @@ from synthetic.gadgets import linear, step
 from synthetic.registry import register
 from synthetic.sequences.world import require
 from synthetic.sets.bags import MOST_LIVE, Level, contents, in_random_slots, require_bits, require_pooling, set_environment
+from synthetic.streams import Streams
 
 SHAPE = np.eye(3, dtype=bool)
 """The pixels of the shape; the detector also asks that no other pixel is set."""
@@ -57,7 +58,7 @@ def bag_of_patches(*, id: str, instances: int = 4, witnesses: int = 1, pooling: 
         kinds=1,
         pooling=pooling,
         level=_level(players, pooling),
-        draw=lambda n, generator: _draw(n, instances, witnesses, generator),
+        draw=lambda n, streams: _draw(n, instances, witnesses, streams),
         domain=f"bags of up to {instances} binary patches in any order",
         traits=_traits(pooling, players, witnesses),
         isolates="two levels of truth: attention weights name the patch, but which pixels of it matter they cannot say",
@@ -112,28 +113,28 @@ def _shares(bags: np.ndarray) -> np.ndarray:
     return np.asarray(_detect(bags)[..., None] * bags / PIXELS)
 
 
-def _draw(n: int, instances: int, witnesses: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw(n: int, instances: int, witnesses: int, streams: Streams) -> tuple[Tensor, Tensor]:
     """Pairs (shape, any three other pixels); in negative slides the two have exchanged a pixel; then patches of three pixels that mix."""
-    others = _outside(n, instances, generator)
+    others = _outside(n, instances, streams)
     shape = torch.from_numpy(SHAPE).double().flatten().expand(n, witnesses, -1)
     counterpart = others[:, witnesses : 2 * witnesses]
-    leaves, comes = (_one_of(patch, generator) for patch in (shape, counterpart))
-    swap = (torch.rand(n, 1, 1, generator=generator) < 0.5).double() * (comes - leaves)
+    leaves, comes = (_one_of(patch, streams) for patch in (shape, counterpart))
+    swap = (torch.rand(n, 1, 1, generator=next(streams)) < 0.5).double() * (comes - leaves)
     rest = others[:, 2 * witnesses :]
-    mixed = rest - _one_of(rest, generator) + _one_of(torch.from_numpy(SHAPE).double().flatten().expand_as(rest), generator)
+    mixed = rest - _one_of(rest, streams) + _one_of(torch.from_numpy(SHAPE).double().flatten().expand_as(rest), streams)
     bags = torch.cat([shape + swap, counterpart - swap, mixed], dim=1).view(n, instances, *SHAPE.shape)
-    size = torch.randint(max(2 * witnesses, instances - 1), instances + 1, (n,), generator=generator)
-    return in_random_slots(bags, size, generator)
+    size = torch.randint(max(2 * witnesses, instances - 1), instances + 1, (n,), generator=next(streams))
+    return in_random_slots(bags, size, streams)
 
 
-def _outside(n: int, instances: int, generator: torch.Generator) -> Tensor:  # (n, instances, 9)
+def _outside(n: int, instances: int, streams: Streams) -> Tensor:  # (n, instances, 9)
     """Patches of as many pixels as the shape has, none of them in it."""
-    order = torch.rand(n, instances, SHAPE.size, generator=generator) + torch.from_numpy(SHAPE).double().flatten()
+    order = torch.rand(n, instances, SHAPE.size, generator=next(streams)) + torch.from_numpy(SHAPE).double().flatten()
     chosen = order.argsort(2).argsort(2) < PIXELS
     return chosen.double()
 
 
-def _one_of(patches: Tensor, generator: torch.Generator) -> Tensor:  # (n, patches, 9) -> (n, patches, 9)
+def _one_of(patches: Tensor, streams: Streams) -> Tensor:  # (n, patches, 9) -> (n, patches, 9)
     """One set pixel of each patch."""
-    drawn = torch.rand(patches.shape, generator=generator) * patches
+    drawn = torch.rand(patches.shape, generator=next(streams)) * patches
     return torch.nn.functional.one_hot(drawn.argmax(2), patches.shape[2]).double()

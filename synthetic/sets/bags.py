@@ -20,6 +20,7 @@ from synthetic.oracles import game_truth
 from synthetic.sequences.circuit import TOKENS, Circuit, Component, patching_effects
 from synthetic.sequences.world import require
 from synthetic.sets.pooling import POOLINGS, BagNetwork
+from synthetic.streams import Streams, streams_of
 
 OfBags = Callable[[np.ndarray], np.ndarray]  # (batch, instances, *features) -> (batch, ...)
 
@@ -56,7 +57,7 @@ def set_environment(
     kinds: int,
     pooling: str,
     level: Level,
-    draw: Callable[[int, torch.Generator], tuple[Tensor, Tensor]],  # -> (n, instances, *features), (n, instances) bool: occupied
+    draw: Callable[[int, Streams], tuple[Tensor, Tensor]],  # -> (n, instances, *features), (n, instances) bool: occupied
     domain: str,
     traits: Iterable[str],
     isolates: str,
@@ -77,7 +78,8 @@ def set_environment(
     def sample(n: int, generator: torch.Generator) -> Batch:
         if n < 1:
             raise ValueError(f"a batch has at least one row (got n={n})")
-        inputs, occupied = draw(n, generator)
+        streams = streams_of(generator)
+        inputs, occupied = draw(n, streams)
         return _batch(inputs, occupied, level, lambda batch: _truth(specification, batch, level))
 
     return Environment(
@@ -106,12 +108,12 @@ def require_pooling(pooling: str) -> None:
 def in_random_slots(
     bags: Tensor,  # (n, instances, *features)
     size: Tensor,  # (n,) how many of the instances, from the first, are in the bag
-    generator: torch.Generator,
+    streams: Streams,
 ) -> tuple[Tensor, Tensor]:  # (n, instances, *features), (n, instances) bool
     """Shuffle the instances of each bag, and put its empty slots last."""
     n, instances = bags.shape[:2]
     inside = torch.arange(instances).expand(n, -1) < size.unsqueeze(1)
-    order = (torch.rand(n, instances, generator=generator) + (~inside).double()).argsort(1)
+    order = (torch.rand(n, instances, generator=next(streams)) + (~inside).double()).argsort(1)
     rows = torch.arange(n).unsqueeze(1)
     bags = bags * inside.view(n, instances, *[1] * (bags.dim() - 2))
     return bags[rows, order], inside[rows, order]

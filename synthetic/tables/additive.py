@@ -54,7 +54,7 @@ def additive(*, id: str, columns: int = 6, null_columns: int = 1) -> Environment
         specification=lambda x: _scores(shapes, x).sum(1, keepdims=True),
         domain="x_i in {0, 1, 2, 3}",
         traits={"additive", "non_monotone"},
-        draw=lambda n, generator: torch.randint(0, len(LEVELS), (n, columns), generator=generator),
+        draw=lambda n, streams: torch.randint(0, len(LEVELS), (n, columns), generator=next(streams)),
         lattice=(lambda: grid([LEVELS] * columns)) if columns <= ENUMERABLE else None,
         independent=[shape < 0 for shape in shapes],
         twins=shapes,

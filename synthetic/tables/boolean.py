@@ -57,7 +57,7 @@ def boolean(*, id: str, formula: str = "(a and b) or not c", null_columns: int =
         specification=holds,
         domain=f"bits {', '.join([*names, *padding])}",
         traits=_traits(table[:, 0], operators_of(proposition)),
-        draw=lambda n, generator: choose(n, rows, torch.from_numpy(table[:, 0]), generator),
+        draw=lambda n, streams: choose(n, rows, torch.from_numpy(table[:, 0]), streams),
         lattice=rows.clone,
         independent=[i >= len(names) for i in range(columns)],
         twins=[*columns_that_exchange(proposition, names), *[len(names)] * null_columns],

@@ -23,6 +23,7 @@ from synthetic.environment import Environment
 from synthetic.formulas import Layers
 from synthetic.gadgets import MARGIN
 from synthetic.registry import register
+from synthetic.streams import Streams
 from synthetic.tables.columns import bits, grid, require, table_environment
 
 
@@ -50,7 +51,7 @@ def cancellation(*, id: str, pairs: int = 2, reach: int = 3, weight: float = 2.0
         specification=lambda x: _passed(x, weight).sum(1, keepdims=True),
         domain=f"columns x1, c1, ...: integers 0 < |x_j| <= {reach}, c_j in {{0, 1}}, a null bit; x_j = 0 is the baseline",
         traits={"cancelling", "interacting", "non_monotone"},
-        draw=lambda n, generator: _draw(n, pairs, reach, generator),
+        draw=lambda n, streams: _draw(n, pairs, reach, streams),
         lattice=lambda: grid([tuple(range(-reach, reach + 1)), (0, 1)] * pairs + [(0, 1)]),
         independent=[False] * (columns - 1) + [True],
         twins=[*range(columns)],
@@ -108,9 +109,9 @@ def _path_integral(x: np.ndarray, weight: float) -> np.ndarray:
     return scores
 
 
-def _draw(n: int, pairs: int, reach: int, generator: torch.Generator) -> Tensor:
-    magnitude = torch.randint(1, reach + 1, (n, pairs), generator=generator)
-    sign = 2 * torch.randint(0, 2, (n, pairs), generator=generator) - 1
-    rows = bits(n, 2 * pairs + 1, generator)
+def _draw(n: int, pairs: int, reach: int, streams: Streams) -> Tensor:
+    magnitude = torch.randint(1, reach + 1, (n, pairs), generator=next(streams))
+    sign = 2 * torch.randint(0, 2, (n, pairs), generator=next(streams)) - 1
+    rows = bits(n, 2 * pairs + 1, streams)
     rows[:, :-1:2] = (sign * magnitude).double()
     return rows

@@ -19,6 +19,7 @@ from synthetic.formulas import Layers
 from synthetic.gadgets import relu_network
 from synthetic.oracles import game_truth, path_integral
 from synthetic.rewritings import permuted_units, split_unit
+from synthetic.streams import Streams, streams_of
 
 Scores = Callable[[np.ndarray], np.ndarray]  # (rows, columns) -> (rows, columns)
 Specification = Callable[[np.ndarray], np.ndarray]  # (rows, columns) -> (rows, outputs)
@@ -41,7 +42,7 @@ def table_environment(
     specification: Specification,
     domain: str,
     traits: Iterable[str],
-    draw: Callable[[int, torch.Generator], Tensor],  # -> (n, columns)
+    draw: Callable[[int, Streams], Tensor],  # -> (n, columns)
     lattice: Callable[[], Tensor] | None,
     independent: Sequence[bool],
     twins: Sequence[int],
@@ -77,8 +78,9 @@ def table_environment(
     )
 
     def sample(n: int, generator: torch.Generator) -> Batch:
-        rows = draw(n, generator).double()
-        target = torch.randint(0, outputs, (n,), generator=generator) if outputs > 1 else torch.zeros(n, dtype=torch.int64)
+        streams = streams_of(generator)
+        rows = draw(n, streams).double()
+        target = torch.randint(0, outputs, (n,), generator=next(streams)) if outputs > 1 else torch.zeros(n, dtype=torch.int64)
         return _batch(rows, target, truth)
 
     return Environment(
@@ -105,21 +107,21 @@ def grid(levels: Sequence[Sequence[float]]) -> Tensor:  # (points, columns)
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(levels))
 
 
-def bits(n: int, columns: int, generator: torch.Generator, *, at_least: int = 0) -> Tensor:  # (n, columns)
+def bits(n: int, columns: int, streams: Streams, *, at_least: int = 0) -> Tensor:  # (n, columns)
     """Fair random bits, of which the first `at_least` columns, in a random order of their own, hold at least one 1."""
-    rows = torch.randint(0, 2, (n, columns), generator=generator).double()
+    rows = torch.randint(0, 2, (n, columns), generator=next(streams)).double()
     if at_least:
-        forced = torch.randint(0, at_least, (n,), generator=generator)
+        forced = torch.randint(0, at_least, (n,), generator=next(streams))
         empty = (rows[:, :at_least].sum(1) == 0).nonzero().flatten()
         rows[empty, forced[empty]] = 1.0
     return rows
 
 
-def choose(n: int, rows: Tensor, classes: Tensor, generator: torch.Generator) -> Tensor:  # (m, columns), (m,) -> (n, columns)
+def choose(n: int, rows: Tensor, classes: Tensor, streams: Streams) -> Tensor:  # (m, columns), (m,) -> (n, columns)
     """Draw rows so that every class is equally likely, and within its class every row."""
     _, which, size = np.unique(classes.numpy(), return_inverse=True, return_counts=True)
     chance = torch.from_numpy(1.0 / size[which])
-    return rows[torch.multinomial(chance, n, replacement=True, generator=generator)] if n else rows[:0]
+    return rows[torch.multinomial(chance, n, replacement=True, generator=next(streams))] if n else rows[:0]
 
 
 def require(holds: bool, *, message: str) -> None:

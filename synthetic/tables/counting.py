@@ -18,6 +18,7 @@ from synthetic.environment import Environment
 from synthetic.formulas import Layers
 from synthetic.gadgets import MARGIN, SLOPE
 from synthetic.registry import register
+from synthetic.streams import Streams
 from synthetic.tables.columns import Effects, choose, grid, require, table_environment
 
 ENUMERABLE = 12
@@ -135,7 +136,7 @@ def _threshold(*, id: str, least: int, counted: int, columns: int, isolates: str
         counted=counted,
         columns=columns,
         value=lambda n: n >= least,
-        traits={"monotone", "flat_gradient"},
+        traits={"monotone", "flat_gradient", "tied"},  # counted columns are worth the same, and undo the sum together
         isolates=isolates,
         reference=reference,
         knobs=knobs,
@@ -166,7 +167,7 @@ def _counting(
         specification=lambda x: values[x[:, used].sum(1).astype(int)][:, None],
         domain="x_i in {0, 1}",
         traits=traits | ({"interacting"} if (np.diff(values, n=2) != 0).any() else {"additive"}),
-        draw=lambda n, generator: _draw(n, values, used, generator),
+        draw=lambda n, streams: _draw(n, values, used, streams),
         lattice=(lambda: grid([(0, 1)] * columns)) if columns <= ENUMERABLE else None,
         independent=(~used).tolist(),
         twins=[0 if i < counted else counted for i in range(columns)],
@@ -187,11 +188,11 @@ def _layers(steps: dict[int, float], slope: float, used: np.ndarray) -> Layers:
     return [([used.astype(float).tolist()] * len(biases), biases), ([outer], [-0.5 * slope])]
 
 
-def _draw(n: int, values: np.ndarray, used: np.ndarray, generator: torch.Generator) -> Tensor:
+def _draw(n: int, values: np.ndarray, used: np.ndarray, streams: Streams) -> Tensor:
     """Fair bits in the null columns; a count drawn so that every value of f is equally frequent, at random places."""
-    counts = choose(n, torch.arange(len(values))[:, None], torch.from_numpy(values), generator)
-    rows = torch.randint(0, 2, (n, len(used)), generator=generator).double()
-    places = torch.rand(n, int(used.sum()), generator=generator).argsort(1).argsort(1)
+    counts = choose(n, torch.arange(len(values))[:, None], torch.from_numpy(values), streams)
+    rows = torch.randint(0, 2, (n, len(used)), generator=next(streams)).double()
+    places = torch.rand(n, int(used.sum()), generator=next(streams)).argsort(1).argsort(1)
     rows[:, torch.from_numpy(used)] = (places < counts).double()
     return rows
 

@@ -159,7 +159,7 @@ def _drawn(*, id: str, recipe: Recipe, knobs: _Shape, also: dict[str, bool], iso
         specification=lambda x: _evaluated(layers, x)[0],
         domain="x_i in {0, 1, 2, 3}" + ("" if any(recipe.biases) else ", without the rows that lie on a kink"),
         traits=_traits(recipe, layers, knobs.inputs),
-        draw=lambda n, generator: rows[torch.randint(0, len(rows), (n,), generator=generator)],
+        draw=lambda n, streams: rows[torch.randint(0, len(rows), (n,), generator=next(streams))],
         lattice=rows.clone,
         independent=known.independent,
         twins=[column if number < 0 else number for column, number in enumerate(known.orbit)],

@@ -16,6 +16,7 @@ from synthetic.environment import Environment
 from synthetic.formulas import Layers, number
 from synthetic.gadgets import MARGIN
 from synthetic.registry import register
+from synthetic.streams import Streams
 from synthetic.tables.columns import bits, grid, require, table_environment
 
 
@@ -52,7 +53,7 @@ def interacting(*, id: str, pairs: int = 2, reach: int = 3, off_weight: float = 
         specification=lambda x: (np.where(x[:, 1:-1:2] == 1, on_weight, off_weight) * x[:, :-1:2]).sum(1, keepdims=True),
         domain=f"columns x1, c1, ...: integers 0 <= x_j <= {reach}, bits c_j, a null bit",
         traits={"interacting", "non_monotone"},
-        draw=lambda n, generator: _draw(n, pairs, reach, generator),
+        draw=lambda n, streams: _draw(n, pairs, reach, streams),
         lattice=lambda: grid([range(reach + 1), (0, 1)] * pairs + [(0, 1)]),
         independent=[False] * (2 * pairs) + [True],
         twins=range(2 * pairs + 1),
@@ -78,8 +79,8 @@ def _layers(pairs: int, reach: int, off_weight: float, on_weight: float) -> Laye
     return [(rows, biases), ([outer], [pairs * (MARGIN * difference - off_weight) / 2])]
 
 
-def _draw(n: int, pairs: int, reach: int, generator: torch.Generator) -> Tensor:
-    values = torch.randint(0, reach + 1, (n, pairs), generator=generator)
-    rows = bits(n, 2 * pairs + 1, generator)
+def _draw(n: int, pairs: int, reach: int, streams: Streams) -> Tensor:
+    values = torch.randint(0, reach + 1, (n, pairs), generator=next(streams))
+    rows = bits(n, 2 * pairs + 1, streams)
     rows[:, :-1:2] = values.double()
     return rows

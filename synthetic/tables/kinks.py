@@ -50,7 +50,7 @@ def known_kinks(*, id: str, kinks: Sequence[float] = (-0.5, 1.5, 4.5, 7.5)) -> E
         specification=lambda x: _height(x @ np.array(DIRECTION), turns)[:, None],
         domain="x_i in {0, 1, 2, 3}",
         traits={"interacting", "non_monotone"} | ({"saw_toothed"} if len(turns) > 1 else set()),
-        draw=lambda n, generator: torch.randint(0, len(LEVELS), (n, len(DIRECTION)), generator=generator),
+        draw=lambda n, streams: torch.randint(0, len(LEVELS), (n, len(DIRECTION)), generator=next(streams)),
         lattice=lambda: grid([LEVELS] * len(DIRECTION)),
         independent=[weight == 0 for weight in DIRECTION],
         twins=[DIRECTION.index(weight) for weight in DIRECTION],

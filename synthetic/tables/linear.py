@@ -47,7 +47,7 @@ def linear_world(*, id: str, columns: int = 6, null_columns: int = 1, resolution
         specification=lambda x: x @ np.array(weights)[:, None],
         domain=f"x_i multiples of {1 / resolution:g} from {-REACH} to {REACH}",
         traits={"additive", "positively_homogeneous"} | ({"non_monotone"} if min(weights) < 0 else {"monotone"}),
-        draw=lambda n, generator: torch.randint(-steps, steps + 1, (n, columns), generator=generator) / resolution,
+        draw=lambda n, streams: torch.randint(-steps, steps + 1, (n, columns), generator=next(streams)) / resolution,
         lattice=None,
         independent=[weight == 0 for weight in weights],
         twins=[weights.index(weight) for weight in weights],

@@ -15,6 +15,7 @@ from synthetic.environment import Environment
 from synthetic.formulas import Layers
 from synthetic.gadgets import MARGIN
 from synthetic.registry import register
+from synthetic.streams import Streams
 from synthetic.tables.columns import grid, require, table_environment
 
 Value = tuple[np.ndarray, float]
@@ -43,7 +44,7 @@ def nested_gates(*, id: str, depth: int = 2, reach: int = 3) -> Environment:
         specification=lambda x: (np.cumprod(x[:, :-1:2], 1) * x[:, 1::2]).sum(1, keepdims=True),
         domain=f"columns b, n, b, n, ...: bits b, integers 0 <= n <= {reach}, a null bit",
         traits={"interacting", "non_monotone"},
-        draw=lambda n, generator: _draw(n, depth, reach, generator),
+        draw=lambda n, streams: _draw(n, depth, reach, streams),
         lattice=lambda: grid([(0, 1), range(reach + 1)] * depth + [(0, 1)]),
         independent=[i == columns - 1 for i in range(columns)],
         twins=range(columns),
@@ -72,11 +73,11 @@ def _layers(depth: int, reach: int) -> Layers:
     return [*layers, ([inner[0].tolist()], [inner[1]])]
 
 
-def _draw(n: int, depth: int, reach: int, generator: torch.Generator) -> Tensor:
+def _draw(n: int, depth: int, reach: int, streams: Streams) -> Tensor:
     """All gates open by a fair coin; otherwise any other state of the gates."""
-    state = torch.randint(0, 2**depth - 1, (n,), generator=generator)
-    opened = torch.randint(0, 2, (n,), generator=generator) == 1
+    state = torch.randint(0, 2**depth - 1, (n,), generator=next(streams))
+    opened = torch.randint(0, 2, (n,), generator=next(streams)) == 1
     gates = torch.where(opened, 2**depth - 1, state)[:, None] >> torch.arange(depth) & 1
-    values = torch.randint(0, reach + 1, (n, depth), generator=generator)
-    null = torch.randint(0, 2, (n, 1), generator=generator)
+    values = torch.randint(0, reach + 1, (n, depth), generator=next(streams))
+    null = torch.randint(0, 2, (n, 1), generator=next(streams))
     return torch.cat([torch.stack([gates, values], 2).flatten(1), null], 1)

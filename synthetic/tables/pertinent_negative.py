@@ -49,7 +49,7 @@ def pertinent_negative(*, id: str, negatives: int = 2, positives: int = 2, basel
         specification=lambda x: (np.where(absent, 1 - x, x) * weights).sum(1, keepdims=True),
         domain="x_i in {0, 1}",
         traits={"additive", "non_monotone"},
-        draw=lambda n, generator: bits(n, len(weights), generator),
+        draw=lambda n, streams: bits(n, len(weights), streams),
         lattice=lambda: grid([(0, 1)] * len(weights)),
         independent=(weights == 0).tolist(),
         twins=[[(w, a) for w, a in zip(weights, absent, strict=True)].index((w, a)) for w, a in zip(weights, absent, strict=True)],

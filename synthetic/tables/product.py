@@ -63,7 +63,7 @@ def product_world(*, id: str, weight: float = 1.0, reach: int = 3, null_columns:
         specification=lambda x: weight * x[:, :1] * x[:, 1:2] + x[:, 2:3],
         domain=f"integers |x_i| <= {reach}",
         traits={"multilinear", "bias_free", "interacting", "non_monotone"},
-        draw=lambda n, generator: torch.randint(-reach, reach + 1, (n, columns), generator=generator),
+        draw=lambda n, streams: torch.randint(-reach, reach + 1, (n, columns), generator=next(streams)),
         lattice=lambda: grid([range(-reach, reach + 1)] * columns),
         independent=[i > 2 for i in range(columns)],
         twins=[0, 0, 2, *[3] * null_columns],

@@ -14,6 +14,7 @@ from torch import Tensor
 from synthetic.environment import Environment
 from synthetic.gadgets import MARGIN, SLOPE
 from synthetic.registry import register
+from synthetic.streams import Streams
 from synthetic.tables.columns import Effects, grid, require, table_environment
 
 WORTH = 2.0
@@ -42,7 +43,7 @@ def redundant_evidence(*, id: str, copies: int = 3) -> Environment:
         specification=lambda x: WORTH * x[:, :copies].any(1, keepdims=True) + x[:, copies : copies + 1],
         domain=f"bits, of which x1 ... x{copies} are equal in the data; the formula holds for all bits",
         traits={"monotone"} | ({"redundant", "interacting"} if copies > 1 else {"additive"}),
-        draw=lambda n, generator: _draw(n, copies, generator),
+        draw=lambda n, streams: _draw(n, copies, streams),
         lattice=lambda: grid([(0, 1)] * columns),
         independent=[i == copies + 1 for i in range(columns)],
         twins=[*[0] * copies, copies, copies + 1],
@@ -54,8 +55,8 @@ def redundant_evidence(*, id: str, copies: int = 3) -> Environment:
     )
 
 
-def _draw(n: int, copies: int, generator: torch.Generator) -> Tensor:
-    rows = torch.randint(0, 2, (n, 3), generator=generator)
+def _draw(n: int, copies: int, streams: Streams) -> Tensor:
+    rows = torch.randint(0, 2, (n, 3), generator=next(streams))
     return rows[:, [0] * copies + [1, 2]]
 
 

@@ -35,7 +35,7 @@ def saturated_or(*, id: str, columns: int = 5, null_columns: int = 1) -> Environ
         specification=lambda x: _any(x[:, :causes]),
         domain="x_i in {0, 1}",
         traits={"saturating", "redundant", "interacting", "monotone", "flat_gradient"},
-        draw=lambda n, generator: bits(n, columns, generator, at_least=causes),
+        draw=lambda n, streams: bits(n, columns, streams, at_least=causes),
         lattice=lambda: grid([(0, 1)] * columns),
         independent=[i >= causes for i in range(columns)],
         twins=[0] * causes + [causes] * null_columns,

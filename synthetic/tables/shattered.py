@@ -47,7 +47,7 @@ def shattered_gradient(*, id: str, columns: int = 4, null_columns: int = 1, teet
         specification=lambda x: (x * weights).sum(1, keepdims=True),
         domain=f"x_i in {{0, 1/2, ..., {REACH}}}, where every tri({teeth} x_i) is 0",
         traits={"additive", "non_monotone", "shattered_gradient"},
-        draw=lambda n, generator: torch.randint(0, 2 * REACH + 1, (n, columns), generator=generator) / 2,
+        draw=lambda n, streams: torch.randint(0, 2 * REACH + 1, (n, columns), generator=next(streams)) / 2,
         lattice=lambda: grid([[k / 2 for k in range(2 * REACH + 1)]] * columns),
         independent=[i >= used for i in range(columns)],
         twins=[weights.tolist().index(w) for w in weights],

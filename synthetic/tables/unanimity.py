@@ -40,7 +40,7 @@ def unanimity(*, id: str, columns: int = 6, order: int = 3) -> Environment:
         specification=lambda x: _sum(terms, x),
         domain="x_i in {0, 1}",
         traits={"interacting", "non_monotone", "flat_gradient"},
-        draw=lambda n, generator: bits(n, columns, generator),
+        draw=lambda n, streams: bits(n, columns, streams),
         lattice=lambda: grid([(0, 1)] * columns),
         independent=[not any(i in T for T in terms) for i in range(columns)],
         twins=_twins(terms, columns),

@@ -54,7 +54,7 @@ def uncertainty_aware(*, id: str, classes: int = 2, per_class: int = 2, shared: 
         specification=lambda x: _margins(x, classes, per_class),
         domain="x_i in {0, 1, 2, 3}; output k compares class k with all others",
         traits={"additive", "non_monotone", "cancelling"},
-        draw=lambda n, generator: torch.randint(0, len(LEVELS), (n, columns), generator=generator),
+        draw=lambda n, streams: torch.randint(0, len(LEVELS), (n, columns), generator=next(streams)),
         lattice=lambda: grid([LEVELS] * columns),
         independent=[i >= classes * per_class for i in range(columns)],
         twins=[*range(classes * per_class), *[classes * per_class] * shared],

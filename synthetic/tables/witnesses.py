@@ -18,6 +18,7 @@ from synthetic.environment import Environment
 from synthetic.formulas import Layers
 from synthetic.registry import register
 from synthetic.rewritings import side_by_side
+from synthetic.streams import Streams
 from synthetic.tables.columns import table_environment
 
 THRESHOLD_OUTSIDE: Layers = [([[1, 0], [0, 1]], [0, 0]), ([[1, -1]], [-1]), ([[1]], [0])]
@@ -160,8 +161,8 @@ def witness(
     stored = torch.tensor(rows, dtype=torch.float64)
     columns = stored.shape[1]
 
-    def draw(n: int, generator: torch.Generator) -> Tensor:
-        del generator
+    def draw(n: int, streams: Streams) -> Tensor:
+        del streams
         return stored[torch.arange(n) % len(stored)]
 
     return table_environment(

@@ -118,7 +118,7 @@ def test_an_axiom_does_not_apply_where_nothing_is_known(axiom):
 @pytest.mark.parametrize("mutant", LIARS, ids=lambda mutant: mutant.method.__name__)
 @pytest.mark.parametrize("environment", ["additive-v1", "edge-types-v1"])
 def test_axiom_catches_its_mutant_and_says_what_is_wrong(mutant: Mutant, environment: str):
-    subject = prepare(environment, rows=8, seed=0, policy=Policy()).case
+    subject = prepare(environment, rows=32, seed=0, policy=Policy()).case
     found = examine(Method(name="mutant", attribute=mutant.method), AXIOMS[mutant.caught_by], subject, tolerance=1e-9)
     assert found.judgement == "refuted"
     assert mutant.message in found.counterexample
