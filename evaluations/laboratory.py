@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from attrlab.axioms import find_axiom
-from attrlab.errors import InvalidInput
+from attrlab.axioms import AXIOMS, find_axiom
+from attrlab.errors import InvalidInput, UnknownName
 from attrlab.games import Policy
 from attrlab.method import Method
 from attrlab.registry import find_method, method_names
 from attrlab.study import WITNESS, Stage, prepare
 from synthetic import environment_ids
+from synthetic.traits import TRAITS
 
 SHOWN = 3
 """Environments of each modality on which the contract is asked, where none is asked for by name."""
@@ -61,6 +64,8 @@ class Laboratory:
         )
         for id in options.attrlab_environment:
             laboratory.stage(id)
+        for method in laboratory.methods:
+            _require_judgeable(method)
         return laboratory
 
     def stage(self, id: str) -> Stage:
@@ -89,6 +94,31 @@ class Laboratory:
         """One line that says what is evaluated."""
         methods = ", ".join(method.name for method in self.methods)
         return f"attrlab: {methods} on {len(self.environments)} environments, {self.policy.device}, seed {self.seed}"
+
+
+def _require_judgeable(method: Method) -> None:
+    """Refuse a claim that could never be tested: of an unknown axiom, given an unknown trait, or without a witness that exists.
+
+    Raises:
+        UnknownName: naming the nearest.
+        InvalidInput: if a violation is claimed and no witness is named.
+    """
+    for claim in method.claims:
+        said = f"{method.name} claims that {claim}"
+        _require_known(claim.axiom, AXIOMS, said=said, kind="axiom")
+        for trait in claim.given:
+            _require_known(trait, TRAITS, said=said, kind="trait")
+        if claim.expected == "violates":
+            if claim.witness is None:
+                raise InvalidInput(f"{said}, which needs an environment that shows it: write witness='or-witness-v1' (got None)")
+            _require_known(claim.witness, environment_ids(), said=said, kind="environment to witness it")
+
+
+def _require_known(name: str, names: Iterable[str], *, said: str, kind: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+        raise UnknownName(f"{said}; there is no such {kind}, {hint} (got {name!r})")
 
 
 def _distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:

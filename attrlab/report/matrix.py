@@ -123,7 +123,12 @@ class Failure:
     @property
     def places(self) -> str:
         """Where else, with what was measured there; empty if nowhere."""
-        return ", ".join(f"{verdict.environment} ({precise(verdict.measured)})" for verdict in self.elsewhere)
+        return ", ".join(map(self._place, self.elsewhere))
+
+    def _place(self, verdict: Verdict) -> str:
+        measured = f" ({precise(verdict.measured)})" if math.isfinite(verdict.measured) else ""
+        rule = "" if verdict.axiom == self.verdict.axiom else f"{verdict.axiom} on "
+        return f"{rule}{verdict.environment}{measured}"
 
 
 def status_of(verdict: Verdict) -> Status:
@@ -191,10 +196,11 @@ def failures_of(run: Run) -> tuple[Verdict, ...]:
 
 
 def failure_groups(run: Run) -> tuple[Failure, ...]:
-    """The failures of each method and each axiom or rule together: the one with the shortest counterexample speaks for all."""
-    gathered: dict[tuple[str, str, str], list[Verdict]] = {}
+    """The failures of a method on one axiom, or for one cause, together: the one with the shortest counterexample speaks for all."""
+    gathered: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in failures_of(run):
-        gathered.setdefault((verdict.method, verdict.evaluation, verdict.axiom), []).append(verdict)
+        cause = verdict.axiom if verdict.evaluation == AXIOMS else verdict.reason.replace(verdict.environment, "") or verdict.axiom
+        gathered.setdefault((verdict.method, cause), []).append(verdict)
     groups = []
     for verdicts in gathered.values():
         plainest = min(verdicts, key=lambda verdict: len(verdict.counterexample) or math.inf)

@@ -279,3 +279,13 @@ def test_a_page_that_cannot_be_rendered_leaves_the_folder_as_it_was(tmp_path, be
     with pytest.raises(TypeError):
         write_page(RUN, target, pictures=[Picture(environment="e-v1", method="m", png=None)])
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == [before] * bool(before)
+
+
+def test_one_cause_is_told_once_with_the_rules_it_breaks():
+    def broken(rule, environment):
+        return replace(failure(0, "failed"), axiom=rule, environment=environment, counterexample="", reason=f"it raised (on {environment})")
+
+    run = Run(verdicts=(broken("shape", "a-v1"), broken("dtype", "a-v1"), broken("shape", "b-v1")), scores=())
+    text = unwrapped(tables_as_text(run))
+    assert text.count(unwrapped("it raised")) == 1
+    assert unwrapped("also on: dtype on a-v1 (0.125), b-v1 (0.125)") in text

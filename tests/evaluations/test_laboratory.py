@@ -88,3 +88,21 @@ def test_the_contract_is_asked_on_some_worlds_of_every_modality_and_on_all_that_
         assert len(shown) == min(SHOWN, kinds.count(kind)) or 1 < len(shown) <= SHOWN
     everything = tuple(id for id in environment_ids() if id.startswith("colour-"))
     assert laboratory(environment=list(everything)).representatives() == everything
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ('"completness"', "there is no such axiom, did you mean 'completeness'? (got 'completness')"),
+        ('violates("dummy", witness="dumy-witness-v1", because="x")', "did you mean 'dummy-witness-v1'? (got 'dumy-witness-v1')"),
+        ('holds("completeness", given=["aditive"], because="x")', "there is no such trait, did you mean 'additive'?"),
+        ('Claim(axiom="dummy", expected="violates", because="x")', "write witness='or-witness-v1' (got None)"),
+    ],
+    ids=["axiom", "witness", "trait", "no witness"],
+)
+def test_a_claim_that_could_never_be_tested_is_refused(claim: str, said: str, tmp_path: Path):
+    text = f"from attrlab import Claim, holds, violates\n\ndef mine(model, inputs):\n    return inputs\n\nmine.claims = [{claim}]\n"
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(AttrlabError) as refused:
+        laboratory(method=[f"{tmp_path}/mine.py:mine"])
+    assert said in str(refused.value)

@@ -9,6 +9,7 @@ import pytest
 import synthetic
 from synthetic import registry
 from synthetic.registry import UnknownEnvironment
+from synthetic.traits import TRAITS
 
 TABLES = ("additive-v1", "unanimity-v1", "saturated-or-v1", "cancellation-v1")
 
@@ -81,3 +82,8 @@ def test_siblings_share_a_builder_and_differ_in_their_fixed_knobs(scratch):
     assert synthetic.make_environment("large-v1", colour="blue") == ("large-v1", 9, "blue")
     assert synthetic.make_environment("large-v1", size=3) == ("large-v1", 3, "red")
     assert synthetic.knobs_of("large-v1") == {"size": 9, "colour": "red"}
+
+
+@pytest.mark.parametrize("id", synthetic.environment_ids())
+def test_every_trait_is_in_the_list_with_what_it_says(id: str):
+    assert synthetic.make_environment(id).traits <= TRAITS.keys()
