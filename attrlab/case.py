@@ -7,7 +7,7 @@ needs and does not apply without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ class Case:
         others: networks that compute the same function, by name.
         truth: exact Shapley values.
         seeds: one seed per row, which travels with the row when a batch is split or permuted.
+        reference: rows of the same kind, drawn apart from `inputs`; all of them are offered to every row.
+        twin: builds the equal torch-geometric module, and a map from one row to its `Data`.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Case:
     others: Mapping[str, nn.Module] = field(default_factory=dict)
     truth: Tensor | None = None  # (batch, players)
     seeds: Tensor | None = None  # (batch,) int64
+    reference: Tensor | None = None  # (rows, *features)
+    twin: Callable[[], tuple[nn.Module, Callable[[Tensor], Any]]] | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -76,6 +80,8 @@ class Case:
             "feature_mask": self.feature_mask.clone(),
             "generator": torch.Generator(device=device).manual_seed(seed),
             "seeds": self._seeds() + (seed << 20),
+            "reference": None if self.reference is None else self.reference.clone(),
+            "twin": self.twin,
             "truth": None if self.truth is None else self.truth.clone(),
         }
 

@@ -28,8 +28,17 @@ OFFERED: Mapping[str, str] = {
     "feature_mask": "shaped like inputs, int64: which player an entry belongs to, -1 for none",
     "generator": "one torch.Generator for the call, on the device of the inputs",
     "seeds": "(batch,) int64, one seed per row: with these a row's noise does not depend on its batch",
+    "reference": "(rows, *features), rows of the same kind drawn apart from the explained ones",
+    "twin": "for graphs, a function that builds the equal torch-geometric module and a map from one row to its Data",
     "truth": "(batch, players), the exact Shapley values; for controls only",
 }
+
+SCARCE: Mapping[str, str] = {
+    "reference": "it needs reference data, rows drawn apart from the explained ones, and the case has none",
+    "twin": "it needs the network as a torch-geometric module, and the case has none; a graph environment with a `twin` makes it apply",
+    "truth": "it is made from the exact truth, which is stated for named environments only",
+}
+"""Offers that not every case can make, with what is said to a method that requires one where it is missing."""
 
 Attribute = Callable[..., Tensor]
 
@@ -98,7 +107,7 @@ def explain(method: Method, case: Case, *, model: nn.Module | None = None, seed:
     """
     network = copy.deepcopy(case.model if model is None else model)
     try:
-        return call(method, network, case.inputs.clone(), case.offers(seed))
+        return call(method, network, case.inputs.clone(), _offers(case, model, seed))
     except NotApplicable as reason:
         raise NotApplicable(f"{method.name} does not apply to {case.name}: {reason}") from reason
     except MethodError as error:
@@ -111,8 +120,9 @@ def call(method: Method, model: nn.Module, inputs: Tensor, offers: Mapping[str, 
     Raises:
         NotApplicable, MethodError: as `explain`.
     """
-    if offers.get("truth") is None and method.names("truth"):
-        raise NotApplicable("it is made from the exact truth, which is stated for named environments only")
+    for name, refusal in SCARCE.items():
+        if offers.get(name) is None and _requires(method, name):
+            raise NotApplicable(refusal)
     try:
         scores = method.attribute(model, inputs, **_named(method, offers))
     except (NotApplicable, MethodError):
@@ -154,6 +164,17 @@ def _named(method: Method, offers: Mapping[str, Any]) -> dict[str, Any]:
             )
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return {name: offer for name, offer in offers.items() if name in parameters or (anything and name != "truth")}
+
+
+def _offers(case: Case, model: nn.Module | None, seed: int) -> dict[str, Any]:
+    """The case's offers; another network than the case's own is not the one that the twin equals."""
+    offers = case.offers(seed)
+    return offers if model is None or model is case.model else {**offers, "twin": None}
+
+
+def _requires(method: Method, name: str) -> bool:
+    """Whether the method names the keyword and has no default for it."""
+    return method.names(name) and inspect.signature(method.attribute).parameters[name].default is inspect.Parameter.empty
 
 
 def _keywords(attribute: Attribute) -> tuple[str, ...]:

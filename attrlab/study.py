@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attrlab.case import Case
 from attrlab.errors import InvalidInput, UnknownName
@@ -29,6 +30,9 @@ from synthetic.registry import UnknownEnvironment
 
 CONVENTION = "shapley"
 """What a method that aims at no convention is compared with."""
+
+REFERENCE, REFERENCE_SEED = 32, 1 << 40
+"""How many rows are drawn as reference data, and from which seed: one that no explained rows are drawn from."""
 
 WITNESS = "witness"
 """The trait of environments that hold stored rows for one counterexample; they are not scored."""
@@ -95,6 +99,7 @@ def prepare(id: str, *, rows: int = 12, seed: int = 0, policy: Policy | None = N
 
 def case_of(environment: Environment, batch: Batch, policy: Policy) -> Case:
     """The case that a batch of an environment puts to a method; the environment's own networks are not touched."""
+    drawn = environment.sample(REFERENCE, torch.Generator().manual_seed(REFERENCE_SEED)).inputs
     networks = {name: copy.deepcopy(network).to(device=policy.device, dtype=policy.dtype) for name, network in environment.equals.items()}
     return Case(
         name=environment.id,
@@ -110,7 +115,25 @@ def case_of(environment: Environment, batch: Batch, policy: Policy) -> Case:
         orbit=batch.truth.orbit,
         others=networks,
         truth=batch.truth.attributions.get("shapley"),
+        reference=drawn.to(device=policy.device, dtype=policy.dtype),
+        twin=_placed(environment.twin, policy),
     )
+
+
+Twin = Callable[[], tuple[nn.Module, Callable[[Tensor], Any]]]
+
+
+def _placed(twin: Twin | None, policy: Policy) -> Twin | None:
+    """The twin on the policy's device in its dtype, built anew at every call, so that no explainer's traces are inherited."""
+    if twin is None:
+        return None
+    build = twin
+
+    def fresh() -> tuple[nn.Module, Callable[[Tensor], Any]]:
+        module, data_of = build()
+        return module.to(device=policy.device, dtype=policy.dtype), data_of
+
+    return fresh
 
 
 def applies(method: Method, environment: Environment) -> bool:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attrlab.methods import exact_integrated_gradients, gradient
+from attrlab.methods.gradients import gradient
+from attrlab.methods.paths import exact_integrated_gradients
 
 
 def right(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:

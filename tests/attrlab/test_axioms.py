@@ -15,7 +15,8 @@ from attrlab.errors import MethodError, NotApplicable, UnknownName
 from attrlab.games import Policy
 from attrlab.judge import examine
 from attrlab.method import Method
-from attrlab.methods import integrated_gradients, shapley
+from attrlab.methods.coalitions import shapley
+from attrlab.methods.paths import integrated_gradients
 from attrlab.registry import find_method
 from attrlab.study import prepare
 from tests.mutants import LIARS, Mutant, right

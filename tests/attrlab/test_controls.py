@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from attrlab.method import players_of
-from attrlab.methods import constant, inverted_truth, random, truth
+from attrlab.methods.controls import constant, inverted_truth, random, truth
 from attrlab.registry import find_method
 
 MODEL = nn.Identity()

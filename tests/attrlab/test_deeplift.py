@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from attrlab.errors import NotApplicable
-from attrlab.methods import deeplift
+from attrlab.methods.deeplift import deeplift
 from attrlab.side_effects import hooks_of
 from synthetic.families import dense
 from synthetic.gadgets import relu_network

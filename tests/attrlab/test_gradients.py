@@ -9,7 +9,7 @@ from captum.attr import InputXGradient, Saliency
 from torch import nn
 
 from attrlab.errors import NotApplicable
-from attrlab.methods import gradient, input_x_gradient
+from attrlab.methods.gradients import gradient, input_x_gradient
 from tests.reference_gradients import finite_difference
 
 

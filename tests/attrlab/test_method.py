@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -81,10 +82,38 @@ def test_the_truth_is_given_only_by_name():
     assert set(offered_to(naming, truth=torch.ones(2, 2))) == set(OFFERED)
 
 
-@pytest.mark.parametrize("attribute", [lambda model, inputs, *, truth: truth, lambda model, inputs, *, truth=None: inputs])
-def test_a_method_made_of_the_truth_does_not_apply_where_none_is_stated(attribute):
-    with pytest.raises(NotApplicable, match="mine does not apply to by-hand: it is made from the exact truth"):
+@pytest.mark.parametrize(
+    ("attribute", "reason"),
+    [
+        (lambda model, inputs, *, truth: truth, "it is made from the exact truth"),
+        (lambda model, inputs, *, reference: inputs, "it needs reference data"),
+        (lambda model, inputs, *, twin: inputs, "it needs the network as a torch-geometric module"),
+    ],
+    ids=["truth", "reference", "twin"],
+)
+def test_a_method_that_requires_what_a_case_does_not_have_does_not_apply_and_says_why(attribute, reason):
+    with pytest.raises(NotApplicable, match=f"mine does not apply to by-hand: {reason}"):
         explain(method(attribute), case())
+
+
+def test_a_method_with_a_default_for_what_a_case_does_not_have_gets_none():
+    given = []
+
+    def attribute(model, inputs, *, reference=0):
+        given.append(reference)
+        return inputs
+
+    explain(method(attribute), case())
+    assert given == [None]
+
+
+def test_the_twin_of_a_network_is_not_offered_with_another_network():
+    twin = lambda: (torch.nn.Identity(), lambda row: row)  # noqa: E731
+    stated = replace(case(), twin=twin)
+    asked = method(lambda model, inputs, *, twin: inputs)
+    assert explain(asked, stated, model=stated.model).shape == stated.inputs.shape
+    with pytest.raises(NotApplicable, match="torch-geometric module"):
+        explain(asked, stated, model=torch.nn.Linear(2, 1).double())
 
 
 @pytest.mark.parametrize(

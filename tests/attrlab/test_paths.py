@@ -13,7 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 from attrlab.errors import InvalidInput, NotApplicable
-from attrlab.methods import deeplift, exact_integrated_gradients, integrated_gradients, paths
+from attrlab.methods import paths
+from attrlab.methods.deeplift import deeplift
+from attrlab.methods.paths import exact_integrated_gradients, integrated_gradients
 from synthetic.families import dense
 from synthetic.gadgets import relu_network
 from synthetic.graphs.networks import MessageNetwork

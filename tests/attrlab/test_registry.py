@@ -12,7 +12,8 @@ import torch
 from attrlab import registry
 from attrlab.errors import AttrlabError, InvalidInput, UnknownName, Unloadable
 from attrlab.method import Method
-from attrlab.methods import gradient, integrated_gradients
+from attrlab.methods.gradients import gradient
+from attrlab.methods.paths import integrated_gradients
 from attrlab.registry import as_method, find_method, method_names, register_method
 
 SCORES = "def scores(model, inputs, *, factor=2):\n    'Twice the input.'\n    return factor * inputs\n"
@@ -186,7 +187,7 @@ def test_a_file_interrupted_while_it_is_imported_interrupts(write):
     [
         ("missing/paper.py:scores", "there is no file 'missing/paper.py', from "),
         ("no_such_module_anywhere:scores", "is its package installed?.*python -m pytest.*path/file.py:object"),
-        ("attrlab.methods:integrated_gradient", "has no object 'integrated_gradient'; did you mean 'integrated_gradients'"),
+        ("attrlab.methods.paths:integrated_gradient", "has no object 'integrated_gradient'; did you mean 'integrated_gradients'"),
         ("attrlab.methods:", "has no object ''"),
         (":scores", "does not import: ValueError"),
         ("..methods:scores", "does not import: TypeError"),

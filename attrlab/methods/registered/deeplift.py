@@ -1,0 +1,32 @@
+"""DeepLIFT and its kin, with what each says of itself."""
+
+from __future__ import annotations
+
+from attrlab.claims import holds, violates
+from attrlab.method import Method
+from attrlab.methods.deeplift import deeplift
+from attrlab.registry import register_method
+
+register_method(
+    Method(
+        name="deeplift",
+        attribute=deeplift,
+        convention="integrated_gradients",
+        reference="Shrikumar, Greenside, Kundaje (2017), equations 1 to 5; Captum's DeepLift (Rescale)",
+        cost="4 forwards + 1 backward, preflight included",
+        claims=(
+            holds("completeness", because="summation-to-delta: multipliers are Δoutput / Δinput at every layer (equation 1)"),
+            violates(
+                "dummy", witness="dummy-witness-v1", because="units that cancel are rescaled apart: it sees the network, not the function"
+            ),
+            violates(
+                "implementation_invariance",
+                witness="invariance-witness-v1",
+                because="the chain rule does not hold for differences (Sundararajan 2017)",
+            ),
+            violates(
+                "symmetry", witness="symmetry-witness-v1", because="equal functions implemented in two ways get different multipliers"
+            ),
+        ),
+    )
+)

@@ -1,0 +1,50 @@
+"""Path methods, with what each says of itself."""
+
+from __future__ import annotations
+
+from attrlab.claims import holds
+from attrlab.method import Method
+from attrlab.methods.paths import exact_integrated_gradients, integrated_gradients
+from attrlab.methods.registered.reasons import ONLY_THE_PATH
+from attrlab.registry import register_method
+
+_CAPTUM = 1e-6
+_CAPTUM_ROUNDING = "Captum 0.9 holds the quadrature weights in float32, whose rounding is 6e-8"
+
+register_method(
+    Method(
+        name="integrated_gradients",
+        attribute=integrated_gradients,
+        convention="integrated_gradients",
+        reference="Sundararajan, Taly, Yan (2017), equation 1; Captum's IntegratedGradients",
+        cost="n_steps (forward + backward), 50 by default",
+        budget="n_steps",
+        claims=(
+            holds(
+                "completeness",
+                because="fundamental theorem of calculus along the path (proposition 1)",
+                tolerance=_CAPTUM,
+                origin=_CAPTUM_ROUNDING,
+            ),
+            holds("dummy", because="∂_i f = 0 everywhere"),
+            holds("implementation_invariance", because=ONLY_THE_PATH, tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
+            holds("symmetry", because="the straight line preserves symmetry (theorem 1)", tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
+        ),
+    )
+)
+
+register_method(
+    Method(
+        name="exact_integrated_gradients",
+        attribute=exact_integrated_gradients,
+        convention="integrated_gradients",
+        reference="Sundararajan, Taly, Yan (2017), equation 1, in closed form between kinks",
+        cost="2 forwards per kink and layer + 1 (forward + backward) per piece",
+        claims=(
+            holds("completeness", because="fundamental theorem of calculus on every linear piece"),
+            holds("dummy", because="∂_i f = 0 everywhere"),
+            holds("implementation_invariance", because=ONLY_THE_PATH),
+            holds("symmetry", because="the straight line preserves symmetry (theorem 1)"),
+        ),
+    )
+)
