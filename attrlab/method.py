@@ -57,6 +57,8 @@ class Method:
         cost: passes per row, in words, such as "1 forward + 1 backward".
         budget: the keyword that buys accuracy ("n_steps"), for an approximate method; a suspected violation is repeated
             with more of it, and one that shrinks in step is approximation error.
+        light: keywords under which the contract is asked of an expensive method, such as `{"samples": 32}`: how it behaves does not
+            depend on how long it samples. Claims and scores are asked with the method's own.
         control: whether it is a control (random, constant, the truth) rather than a method.
         needs: what beyond a model and a row it requires, such as "reference data".
     """
@@ -69,6 +71,7 @@ class Method:
     reference: str = ""
     cost: str = ""
     budget: str | None = None
+    light: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
     needs: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
