@@ -9,52 +9,15 @@ ready, at the best of several batch sizes and memory layouts.
 from __future__ import annotations
 
 import argparse
-import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from statistics import median
 
 import torch
+from side_by_side import Row, compare
 from torch import Tensor, nn
 
 from attrlab.games import Game, Levels, Policy, concatenate, curve, evaluate, make_game, rank, shapley, shapley_of_table
 from attrlab.metrics import METRICS
-
-Work = Callable[[], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One comparison: what is measured, against which bounds, of which the fastest counts."""
-
-    name: str
-    work: Work
-    bounds: tuple[Work, ...]
-    target: str
-
-
-def compare(row: Row, *, rounds: int) -> tuple[float, float, float]:
-    """Median of paired ratios to the best bound, ratio of minima, and seconds of the work."""
-    variants = [row.work, *row.bounds]
-    for variant in variants:
-        variant()
-    times = [_round(variants) for _ in range(rounds)]
-    best = min(range(1, len(variants)), key=lambda i: min(t[i] for t in times))
-    return median(t[0] / t[best] for t in times), min(t[0] for t in times) / min(t[best] for t in times), min(t[0] for t in times)
-
-
-def _round(variants: list[Work]) -> list[float]:
-    order = random.Random().sample(range(len(variants)), len(variants))
-    times = [0.0] * len(variants)
-    for index in order:
-        start = time.perf_counter()
-        variants[index]()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times[index] = time.perf_counter() - start
-    return times
 
 
 def forwards(model: nn.Module, inputs: Tensor, total: int, batch: int, *, channels_last: bool = False) -> None:
