@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from side_by_side import Row, compare
+from side_by_side import Row, Work, compare
 from torch import Tensor, nn
 
 from attrlab.games import Game, Levels, Policy, concatenate, curve, evaluate, make_game, rank, shapley, shapley_of_table

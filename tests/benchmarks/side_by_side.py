@@ -1,7 +1,7 @@
 """Two pieces of work are compared within one process, one thread and one round, in a random order each round.
 
-A machine's slow phases then hit all alike. Reported are the median of the paired ratios and the ratio of minima; where the two differ by more
-than 10 % the row is not usable.
+A machine's slow phases then hit all alike. Reported are the median of the paired ratios and the ratio of minima; where the two
+differ by more than 10 % the row is not usable.
 """
 
 from __future__ import annotations
