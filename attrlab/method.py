@@ -40,6 +40,18 @@ SCARCE: Mapping[str, str] = {
 }
 """Offers that not every case can make, with what is said to a method that requires one where it is missing."""
 
+COST_CLASSES: Mapping[str, str] = {
+    "free": "no pass through the model",
+    "single": "a few forward and backward passes",
+    "path": "tens to hundreds of forward and backward passes",
+    "linear": "about one forward pass per player",
+    "sampling": "hundreds to thousands of forward passes",
+    "optimisation": "an optimisation for each input",
+    "fitted": "an optimisation on reference data, then a pass for each input",
+    "exponential": "a forward pass for each coalition",
+}
+"""What a row costs, by order of magnitude."""
+
 Attribute = Callable[..., Tensor]
 
 
@@ -55,6 +67,7 @@ class Method:
         modalities: what it applies to; empty means everything.
         reference: the paper, with the equation.
         cost: passes per row, in words, such as "1 forward + 1 backward".
+        cost_class: one of `COST_CLASSES`.
         budget: the keyword that buys accuracy ("n_steps"), for an approximate method; a suspected violation is repeated
             with more of it, and one that shrinks in step is approximation error.
         light: keywords under which the contract is asked of an expensive method, such as `{"samples": 32}`: how it behaves does not
@@ -70,11 +83,16 @@ class Method:
     modalities: frozenset[str] = frozenset()
     reference: str = ""
     cost: str = ""
+    cost_class: str = ""
     budget: str | None = None
     light: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
     needs: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.cost_class and self.cost_class not in COST_CLASSES:
+            raise InvalidInput(f"the cost class of {self.name} is one of {', '.join(COST_CLASSES)} (got {self.cost_class!r})")
 
     def with_parameters(self, **parameters: Any) -> Method:
         """Return this method with keywords of its own set, such as `n_steps=500`.
