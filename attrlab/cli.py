@@ -19,7 +19,7 @@ import typer
 
 from attrlab.catalogue import axioms, environment_facts, environments, evaluations, method_facts, methods
 from attrlab.errors import AttrlabError, UnknownName
-from attrlab.printing import print_entries, print_facts, print_verifications
+from attrlab.printing import print_entries, print_facts, print_sweep, print_verifications
 
 app = typer.Typer(
     help="A laboratory where feature-attribution methods are checked against networks whose truth is known exactly.",
@@ -119,6 +119,30 @@ def verify_(
     raise typer.Exit(1 if any(record.problems for record in found) else 0)
 
 
+@app.command("sweep")
+def sweep_(
+    method: Annotated[list[str] | None, typer.Argument(help="methods; all that are registered by default")] = None,
+    environment: Annotated[list[str] | None, typer.Option(help="only on this environment; repeatable")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="rows of each environment")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="seed of every draw")] = 0,
+    json: Annotated[Path | None, typer.Option(help="write every cell to this file")] = None,
+) -> None:
+    """Ask every method about every environment of its modality once: does it run, or say why it does not apply?"""
+    import torch
+
+    from attrlab.registry import find_method, method_names
+    from attrlab.sweep import sweep, write
+    from synthetic import environment_ids
+
+    torch.set_num_threads(1)  # two threads on networks of this size are 10 to 40 times slower than one
+    asked = [find_method(name) for name in method or method_names()]
+    found = sweep(asked, environment or environment_ids(), rows=rows, seed=seed, progress=_with_progress)
+    if json is not None:
+        write(json, found)
+    print_sweep(found)
+    raise typer.Exit(1 if any(swept.fate == "failed" for swept in found) else 0)
+
+
 def _run_evaluations(options: list[str]) -> int:
     """Run pytest on the installed evaluations, apart from any configuration of the folder it is called from, and translate its status."""
     spec = find_spec("evaluations")
@@ -154,7 +178,7 @@ def _with_progress(ids: Iterable[str]) -> Iterator[str]:
     names = list(ids)
     for name in names:
         load(name)
-    yield from track(names, description="verifying", console=Console(stderr=True), transient=True)
+    yield from track(names, description="environments", console=Console(stderr=True), transient=True)
 
 
 def _show_method(name: str, *, others: Iterable[str]) -> None:

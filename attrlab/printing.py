@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attrlab.catalogue import Entry
+    from attrlab.sweep import Swept
     from attrlab.verification import Verification
 
 
@@ -64,3 +65,28 @@ def print_verifications(records: list[Verification]) -> None:
     bad, total = sum(bool(record.problems) for record in records), sum(record.points for record in records)
     seconds = sum(record.seconds for record in records)
     console.print(f"{len(records)} environments, {total:,} points, {bad} with problems; {seconds:.0f} s")
+
+
+def print_sweep(found: list[Swept]) -> None:
+    """One line per method with its fates, its reasons beneath, and a closing line."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from attrlab.sweep import FATES, summary
+
+    console, lines = Console(), summary(found)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("method", no_wrap=True)
+    for fate in FATES:
+        table.add_column(fate, justify="right")
+    for method, fates, _ in lines:
+        table.add_row(Text(method, style="bold red" if fates["failed"] else ""), *(str(fates[fate] or "") for fate in FATES))
+    console.print(table)
+    for method, _, reasons in lines:
+        for reason, times in reasons:
+            console.print(Padding(Text(f"{method}, {times} x: {reason}"), (0, 0, 0, 2)))
+    totals = ", ".join(f"{sum(fates[fate] for _, fates, _ in lines)} {fate}" for fate in FATES)
+    environments, seconds = len({swept.environment for swept in found}), sum(swept.seconds for swept in found)
+    console.print(f"{len(lines)} methods on {environments} environments: {totals}; {seconds:.0f} s")

@@ -81,9 +81,11 @@ def unclaimed(laboratory: Laboratory) -> Iterator[Cell]:
 
 def _places(laboratory: Laboratory, method: Method, axiom: Axiom, given: frozenset[str]) -> Iterator[str]:
     """The environments with the traits `given` on which the axiom can be asked, and the drawn networks."""
+    asked = []
     for id in laboratory.environments:
         stage = laboratory.stage(id)
         if applies(method, stage.environment) and given <= stage.environment.traits and axiom.applies_to(stage.case):
-            yield id
+            asked.append(id)
+    yield from asked if laboratory.everywhere else laboratory.some(asked)
     if not method.names("truth") and can_draw(axiom, given) and (not method.modalities or "table" in method.modalities):
         yield DRAWN

@@ -21,7 +21,8 @@ from synthetic import environment_ids
 from synthetic.traits import TRAITS
 
 SHOWN = 3
-"""Environments of each modality on which the contract is asked, where none is asked for by name."""
+"""Environments of each modality on which the contract is asked, where none is asked for by name; and claims and scores of the whole
+catalogue of methods, where neither methods nor environments are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Laboratory:
     seed: int
     unclaimed: bool
     named: bool  # whether the environments were asked for by name
+    everywhere: bool  # whether claims and scores are asked on all environments, or on some of each modality
     json: Path | None
     html: Path | None
     _stages: dict[str, Stage] = field(default_factory=dict, repr=False)
@@ -59,6 +61,7 @@ class Laboratory:
             seed=_at_least("--attrlab-seed", options.attrlab_seed, 0),
             unclaimed=options.attrlab_unclaimed,
             named=bool(options.attrlab_environment),
+            everywhere=bool(options.attrlab_method or options.attrlab_environment or options.attrlab_everywhere),
             json=_writable("--attrlab-json", options.attrlab_json),
             html=_writable("--attrlab-html", options.attrlab_html),
         )
@@ -75,7 +78,17 @@ class Laboratory:
         return self._stages[id]
 
     def scored(self) -> tuple[str, ...]:
-        """The environments that methods are compared on: all but the witnesses."""
+        """The environments that methods are compared on: all but the witnesses, or some of each modality for the whole catalogue."""
+        return self._ranking() if self.everywhere else self.some(self._ranking())
+
+    def some(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Up to `SHOWN` of these environments of each modality, spread over the catalogue."""
+        kinds: dict[str, list[str]] = {}
+        for id in ids:
+            kinds.setdefault(self.stage(id).environment.modality, []).append(id)
+        return tuple(id for found in kinds.values() for id in found[:: -(-len(found) // SHOWN)])
+
+    def _ranking(self) -> tuple[str, ...]:
         return tuple(id for id in self.environments if WITNESS not in self.stage(id).environment.traits)
 
     def representatives(self) -> tuple[str, ...]:
@@ -83,12 +96,7 @@ class Laboratory:
 
         The contract is about behaviour on a kind of row, not about functions, so some worlds of each kind stand for the rest.
         """
-        if self.named:
-            return self.scored()
-        kinds: dict[str, list[str]] = {}
-        for id in self.scored():
-            kinds.setdefault(self.stage(id).environment.modality, []).append(id)
-        return tuple(id for ids in kinds.values() for id in ids[:: -(-len(ids) // SHOWN)])
+        return self._ranking() if self.named else self.some(self._ranking())
 
     def header(self) -> str:
         """One line that says what is evaluated."""

@@ -49,6 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--attrlab-seed", type=int, default=0, metavar="N", help="seed of every draw (default: 0)")
     group.addoption("--attrlab-json", default=None, metavar="PATH", help="write all records to this file")
     group.addoption("--attrlab-html", default=None, metavar="PATH", help="write the page to this file")
+    group.addoption(
+        "--attrlab-everywhere",
+        action="store_true",
+        help="claims and scores of every method on every environment; the default where methods or environments are named",
+    )
     group.addoption("--attrlab-unclaimed", action="store_true", help="also explore what a method does not claim; recorded, never asserted")
 
 

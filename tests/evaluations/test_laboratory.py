@@ -9,6 +9,7 @@ import pytest
 
 from attrlab.errors import AttrlabError
 from attrlab.registry import method_names
+from evaluations.cells import claimed_to_hold
 from evaluations.laboratory import SHOWN, Laboratory
 from synthetic import environment_ids
 
@@ -23,6 +24,7 @@ DEFAULTS = {
     "json": None,
     "html": None,
     "unclaimed": False,
+    "everywhere": False,
 }
 
 
@@ -74,12 +76,12 @@ def test_a_stage_is_prepared_once_and_depends_on_the_seed():
 
 
 def test_witnesses_are_not_scored():
-    opened = laboratory()
+    opened = laboratory(everywhere=True)
     assert set(opened.environments) - set(opened.scored()) == {id for id in environment_ids() if "witness" in id}
 
 
 def test_the_contract_is_asked_on_some_worlds_of_every_modality_and_on_all_that_are_named():
-    opened = laboratory()
+    opened = laboratory(everywhere=True)
     chosen = opened.representatives()
     kinds = [opened.stage(id).environment.modality for id in opened.scored()]
     assert set(chosen) <= set(opened.scored())
@@ -88,6 +90,29 @@ def test_the_contract_is_asked_on_some_worlds_of_every_modality_and_on_all_that_
         assert len(shown) == min(SHOWN, kinds.count(kind)) or 1 < len(shown) <= SHOWN
     everything = tuple(id for id in environment_ids() if id.startswith("colour-"))
     assert laboratory(environment=list(everything)).representatives() == everything
+
+
+def test_the_whole_catalogue_is_scored_on_some_worlds_of_every_modality_and_a_named_method_on_all():
+    catalogue, named = laboratory(), laboratory(method=["gradient"])
+    assert catalogue.scored() == catalogue.representatives()
+    assert set(catalogue.scored()) < set(named.scored())
+    assert named.scored() == laboratory(everywhere=True).scored()
+
+
+def test_claims_of_the_whole_catalogue_are_asked_on_some_worlds_of_every_modality_and_on_drawn_networks():
+    def places(opened: Laboratory) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for cell in claimed_to_hold(opened):
+            if cell.method.name == "shapley":
+                found.setdefault(cell.subject, set()).add(cell.environment)
+        return found
+
+    some, everywhere = places(laboratory()), places(laboratory(method=["shapley"]))
+    assert some.keys() == everywhere.keys()
+    for axiom in some:
+        assert some[axiom] <= everywhere[axiom]
+        assert len(some[axiom]) <= 5 * SHOWN + 1  # five modalities and the drawn networks
+    assert len(everywhere["completeness"]) == len(environment_ids()) + 1
 
 
 @pytest.mark.parametrize(
