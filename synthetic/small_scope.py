@@ -1,0 +1,224 @@
+"""Every small network there is: all ReLU networks of a shape with weights and biases in {-1, 0, 1}, in order of size, equal ones once.
+
+A statement about all functions is refuted by one network, and the smallest tells most; where none of them refutes it, that is a proof for
+this scope. What is known of each network (on which inputs the function depends, whether it is symmetric, monotone, a function of the sum,
+and which networks compute the same function) is decided, not sampled: with these weights all kinks lie on finitely many lines, and on each
+cell between the lines the function is linear. So it is known everywhere from its gradient in every cell and its value at the origin.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from synthetic.formulas import Layers
+
+LEVELS = (-1, 0, 1)
+"""What weights and biases may be."""
+
+SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1))
+"""Hidden units of each layer of the networks of the default scope, in order of size."""
+
+LONGEST = 2
+"""Inputs up to which the cells are enumerated."""
+
+NEAR = 2.0**-14
+"""How far from a vertex its cells are looked at: the distance of two vertices is at least 1 / 64, since determinants are at most 8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallNetworks:
+    """All networks of one shape, the smallest first; network k maps (inputs,) to one number.
+
+    Attributes:
+        inputs: d.
+        hidden: the units of each hidden layer.
+        weights: of each layer, (networks, after, before).
+        biases: of each layer, (networks, after).
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return self.biases[0].shape[0]
+
+    def rows(self, index: Tensor) -> SmallNetworks:
+        """The networks named by `index`, in that order."""
+        return SmallNetworks(
+            inputs=self.inputs,
+            hidden=self.hidden,
+            weights=tuple(weight[index] for weight in self.weights),
+            biases=tuple(bias[index] for bias in self.biases),
+        )
+
+    def layers(self, network: int) -> Layers:
+        """One of them as numbers."""
+        return [(w[network].tolist(), b[network].tolist()) for w, b in zip(self.weights, self.biases, strict=True)]
+
+    def values(self, points: Tensor) -> Tensor:  # (points, inputs) -> (networks, points)
+        """F of every network at every point, (points, d)."""
+        value = points.T.expand(len(self), -1, -1)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            value = (weight @ value + bias.unsqueeze(2)).clamp(min=0)
+        return (self.weights[-1] @ value + self.biases[-1].unsqueeze(2)).squeeze(1)
+
+    def gradients(self, points: Tensor) -> Tensor:  # (points, inputs) -> (networks, points, inputs)
+        """The gradient of every network at every point, by the chain rule; exact, for points off the kinks."""
+        count = len(points)
+        value = points.T.expand(len(self), -1, -1)
+        slope = torch.eye(self.inputs, dtype=points.dtype).view(1, self.inputs, 1, self.inputs).expand(len(self), -1, count, -1)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            before = weight @ value + bias.unsqueeze(2)
+            slope = torch.einsum("kab,kbpi->kapi", weight, slope) * (before > 0).unsqueeze(3)
+            value = before.clamp(min=0)
+        return torch.einsum("kab,kbpi->kapi", self.weights[-1], slope).squeeze(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """What is true everywhere of each network of a shape.
+
+    Attributes:
+        independent: inputs on which the function does not depend, (networks, inputs).
+        nondecreasing: inputs in which it never falls, (networks, inputs).
+        symmetric: whether it is unchanged when its two inputs change places, (networks,); False for one input.
+        of_the_sum: whether it is a function of the sum of its inputs, (networks,).
+        function: networks with equal numbers compute the same function, (networks,) int64.
+    """
+
+    independent: Tensor
+    nondecreasing: Tensor
+    symmetric: Tensor
+    of_the_sum: Tensor
+    function: Tensor
+
+
+def small_networks(inputs: int, hidden: Sequence[int]) -> SmallNetworks:
+    """Every network with these many inputs and hidden units, weights and biases in {-1, 0, 1}, in order of size.
+
+    Left out, because a smaller network computes the same in the same way: units that read nothing or are read by nobody, and all but one
+    order of the units of a layer. Size is the number of numbers that are not zero; equal sizes are in the order of the numbers.
+
+    Raises:
+        ValueError: if there is no input, or a hidden layer without a unit.
+    """
+    if inputs < 1 or any(units < 1 for units in hidden):
+        raise ValueError(
+            f"a network has at least one input and one unit in every hidden layer (got {inputs} inputs, hidden {tuple(hidden)})"
+        )
+    found = sorted(_networks(inputs, tuple(hidden)), key=_size)
+    weights = tuple(_tensor([network[layer][0] for network in found]) for layer in range(len(hidden) + 1))
+    biases = tuple(_tensor([network[layer][1] for network in found]) for layer in range(len(hidden) + 1))
+    return SmallNetworks(inputs=inputs, hidden=tuple(hidden), weights=weights, biases=biases)
+
+
+def knowledge(networks: SmallNetworks) -> Knowledge:
+    """Decide what is true of each network everywhere.
+
+    Raises:
+        ValueError: if there are more inputs than cells are enumerated for, or more than two hidden layers of up to two units.
+    """
+    if networks.inputs > LONGEST or networks.hidden not in SHAPES:
+        raise ValueError(
+            f"cells are enumerated for up to {LONGEST} inputs and hidden units {SHAPES} (got {networks.inputs} inputs, {networks.hidden})"
+        )
+    points = cells(networks.inputs)
+    parts = torch.tensor_split(torch.arange(len(networks)), max(1, len(networks) // 256))
+    slopes = torch.cat([networks.rows(part).gradients(points).to(torch.int8) for part in parts])  # integers up to 4
+    origin = networks.values(torch.zeros(1, networks.inputs, dtype=torch.float64))
+    mirrored = points.flip(1)
+    swapped = torch.cat([networks.rows(part).gradients(mirrored).to(torch.int8).flip(2) for part in parts])
+    return Knowledge(
+        independent=(slopes == 0).all(1),
+        nondecreasing=(slopes >= 0).all(1),
+        symmetric=(slopes == swapped).all(2).all(1) if networks.inputs == 2 else torch.zeros(len(networks), dtype=torch.bool),
+        of_the_sum=(slopes == slopes[..., :1]).all(2).all(1),
+        function=_numbered(slopes.flatten(1), origin),
+    )
+
+
+def cells(inputs: int) -> Tensor:  # (cells, inputs)
+    """A point in every cell between the lines w·x + b = 0, w in {-2, ..., 2}^d and b in {-3, ..., 3}, on which all kinks of `SHAPES` lie.
+
+    Every cell has a vertex, and around a vertex lies one cell between any two neighbouring lines; so a point near each vertex in the
+    direction between each two neighbouring lines meets every cell. Of several points in a cell one is kept.
+    """
+    normals = [w for w in itertools.product(range(-2, 3), repeat=inputs) if w > tuple([0] * inputs)]
+    normal = _tensor([w for w in normals for _ in range(-3, 4)])
+    shift = _tensor([b for _ in normals for b in range(-3, 4)])
+    points = _around_points(normal, shift) if inputs == 1 else _around_vertices(normal, shift)
+    sides = (points @ normal.T + shift > 0).to(torch.int8)
+    _, first = _first_of_each(sides)
+    return points[first]
+
+
+def _around_points(normal: Tensor, shift: Tensor) -> Tensor:
+    ends = torch.unique(-shift / normal.squeeze(1))
+    return torch.cat([ends - NEAR, ends + NEAR]).unsqueeze(1)
+
+
+def _around_vertices(normal: Tensor, shift: Tensor) -> Tensor:
+    one, other = torch.combinations(torch.arange(len(normal))).unbind(1)
+    determinant = normal[one, 0] * normal[other, 1] - normal[one, 1] * normal[other, 0]
+    one, other, determinant = (value[determinant != 0] for value in (one, other, determinant))
+    x = (normal[one, 1] * shift[other] - normal[other, 1] * shift[one]) / determinant
+    y = (normal[other, 0] * shift[one] - normal[one, 0] * shift[other]) / determinant
+    vertices = torch.unique(torch.stack([x, y], 1).mul(2**20).round().div(2**20), dim=0)  # thirds round alike whatever the lines
+    angles = torch.unique(torch.atan2(normal[:, 0], -normal[:, 1]).remainder(torch.pi).mul(2**20).round().div(2**20))
+    around = torch.cat([angles, angles + torch.pi, angles[:1] + 2 * torch.pi])
+    between = (around[1:] + around[:-1]) / 2
+    directions = torch.stack([between.cos(), between.sin()], 1)
+    points: Tensor = (vertices.unsqueeze(1) + NEAR * directions).flatten(0, 1)
+    return points
+
+
+def _networks(inputs: int, hidden: tuple[int, ...]) -> Iterator[list[tuple[list[tuple[int, ...]], tuple[int, ...]]]]:
+    """Every network as (weight rows, biases) per layer."""
+    if not hidden:
+        for weight in itertools.product(LEVELS, repeat=inputs):
+            for bias in LEVELS:
+                yield [([weight], (bias,))]
+        return
+    units = [(w, b) for w in itertools.product(LEVELS, repeat=inputs) if any(w) for b in LEVELS]
+    for later in _networks(hidden[0], hidden[1:]):
+        read = later[0][0]
+        columns = list(zip(*read, strict=True))
+        if not all(any(column) for column in columns):
+            continue
+        for chosen in itertools.product(units, repeat=hidden[0]):
+            described = [(unit, column) for unit, column in zip(chosen, columns, strict=True)]
+            if described == sorted(described):
+                yield [([w for w, _ in chosen], tuple(b for _, b in chosen)), *later]
+
+
+def _size(network: list[tuple[list[tuple[int, ...]], tuple[int, ...]]]) -> tuple[int, int, object]:
+    numbers = [number for weight, bias in network for row in (*weight, bias) for number in row]
+    negative = sum(number < 0 for number in numbers)
+    return sum(number != 0 for number in numbers), negative, [-number for number in numbers]
+
+
+def _numbered(slopes: Tensor, origin: Tensor) -> Tensor:
+    """Equal rows of both get equal numbers."""
+    numbers, _ = _first_of_each(torch.cat([slopes, origin.to(torch.int8)], 1))
+    return numbers
+
+
+def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The number of each row among the distinct ones, in the order met, and where each is met first."""
+    met: dict[bytes, int] = {}
+    numbers = [met.setdefault(row.tobytes(), len(met)) for row in rows.contiguous().numpy()]
+    first = [0] * len(met)
+    for place in range(len(numbers) - 1, -1, -1):
+        first[numbers[place]] = place
+    return torch.tensor(numbers), torch.tensor(first)
+
+
+def _tensor(numbers: object) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64)

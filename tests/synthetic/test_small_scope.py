@@ -1,0 +1,130 @@
+"""The small networks are all there are of a shape, each once, the smallest first, and what is known of them is true at any point."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import pytest
+import torch
+
+from synthetic.formulas import formula_of
+from synthetic.gadgets import relu_network
+from synthetic.small_scope import SHAPES, cells, knowledge, small_networks
+
+POINTS = torch.rand(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 8 - 4
+EVERY = [(inputs, hidden) for inputs in (1, 2) for hidden in SHAPES if (inputs, hidden) != (2, (2, 1))]
+
+
+def functions_of_two_units(inputs):
+    """Every choice of two units and an offset, as the set of its units: what enumeration with repetitions leaves."""
+    weights = [w for w in itertools.product((-1, 0, 1), repeat=inputs) if any(w)]
+    units = list(itertools.product(weights, (-1, 0, 1), (-1, 1)))
+    return {(tuple(sorted(pair)), offset) for pair in itertools.product(units, repeat=2) for offset in (-1, 0, 1)}
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_networks_of_one_hidden_layer_are_all_sets_of_units(inputs):
+    networks = small_networks(inputs, (2,))
+    found = []
+    for k in range(len(networks)):
+        (first, shift), ((last,), (offset,)) = networks.layers(k)
+        found.append((tuple(sorted(zip(map(tuple, first), shift, last, strict=True))), offset))
+    assert len(found) == len(set(found))
+    assert set(found) == functions_of_two_units(inputs)
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), EVERY)
+def test_size_is_how_many_numbers_are_not_zero_and_never_falls(inputs, hidden):
+    networks = small_networks(inputs, hidden)
+    numbers = torch.cat([part.flatten(1) for part in (*networks.weights, *networks.biases)], 1)
+    size = (numbers != 0).sum(1)
+    assert (size.diff() >= 0).all()
+    assert set(numbers.unique().tolist()) <= {-1.0, 0.0, 1.0}
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), EVERY)
+def test_values_and_gradients_are_those_of_the_torch_network(inputs, hidden):
+    networks = small_networks(inputs, hidden)
+    points = POINTS[:7, :inputs].clone().requires_grad_()
+    values, slopes = networks.values(points.detach()), networks.gradients(points.detach())
+    for k in range(0, len(networks), max(1, len(networks) // 20)):
+        network = relu_network(networks.layers(k)).double()
+        found = network(points)
+        (slope,) = torch.autograd.grad(found.sum(), points, allow_unused=True)
+        assert torch.allclose(found[:, 0], values[k], atol=1e-12)  # rounding of sums of five terms
+        assert torch.equal(torch.zeros_like(points) if slope is None else slope, slopes[k])
+
+
+def lines():
+    """The lines on which kinks lie, each once, as primitive integer triples (a, b, c) of a x + b y + c = 0."""
+    found = set()
+    for a, b in itertools.product(range(-2, 3), repeat=2):
+        for c in range(-3, 4):
+            if (a, b) > (0, 0):
+                lead = a or b
+                found.add((Fraction(a, lead), Fraction(b, lead), Fraction(c, lead)))
+    return list(found)
+
+
+def test_there_are_as_many_cells_as_euler_s_formula_counts():
+    through = {}
+    all_lines = lines()
+    for (a, b, c), (d, e, f) in itertools.combinations(all_lines, 2):
+        determinant = a * e - b * d
+        if determinant:
+            vertex = ((b * f - c * e) / determinant, (c * d - a * f) / determinant)
+            through.setdefault(vertex, set()).update([(a, b, c), (d, e, f)])
+    assert len(cells(2)) == 1 + len(all_lines) + sum(len(met) - 1 for met in through.values())
+
+
+def test_no_two_points_lie_in_one_cell():
+    sides = torch.stack([torch.tensor([float(v) for v in line], dtype=torch.float64) for line in lines()])
+    met = (cells(2) @ sides[:, :2].T + sides[:, 2] > 0).int()
+    assert len(torch.unique(met, dim=0)) == len(met)
+
+
+def test_on_a_line_there_is_a_cell_before_between_and_after_the_kinks():
+    kinks = sorted({Fraction(-b, w) for w in (1, 2) for b in range(-3, 4)})
+    points = sorted(cells(1).flatten().tolist())
+    assert len(points) == len(kinks) + 1
+    assert all(points[i] < kink < points[i + 1] for i, kink in enumerate(kinks))
+
+
+@pytest.mark.parametrize("hidden", SHAPES[:-1])
+def test_what_is_known_is_true_at_random_points(hidden):
+    networks = small_networks(2, hidden)
+    known, values, slopes = knowledge(networks), networks.values(POINTS), networks.gradients(POINTS)
+    assert torch.equal(known.independent, (slopes == 0).all(1))
+    assert torch.equal(known.nondecreasing, (slopes >= 0).all(1))
+    rounding = 1e-12  # of sums of five terms
+    assert torch.equal(known.symmetric, ((values - networks.values(POINTS.flip(1))).abs() < rounding).all(1))
+    moved = POINTS + torch.tensor([[0.3, -0.3]], dtype=torch.float64)
+    assert torch.equal(known.of_the_sum, ((values - networks.values(moved)).abs() < rounding).all(1))
+
+
+@pytest.mark.parametrize("hidden", SHAPES[:-1])
+def test_networks_are_one_function_exactly_where_they_agree_at_random_points(hidden):
+    networks = small_networks(2, hidden)
+    function = knowledge(networks).function
+    values = networks.values(POINTS).mul(2**20).round().long()  # exact values are multiples of no less than the points' own spacing
+    seen = {}
+    for number, row in zip(function.tolist(), values.numpy(), strict=True):
+        assert seen.setdefault(row.tobytes(), number) == number
+    assert len(seen) == int(function.max()) + 1
+
+
+def test_the_smallest_network_of_a_shape_comes_first():
+    assert formula_of(small_networks(1, (1,)).layers(0)) == "f(x) = relu(x1)"
+    assert formula_of(small_networks(2, (2,)).layers(0)) == "f(x) = relu(x1) + relu(x1)"
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), [(0, (1,)), (1, (0,))])
+def test_a_network_without_inputs_or_units_is_refused(inputs, hidden):
+    with pytest.raises(ValueError, match=r"at least one input and one unit .* \(got"):
+        small_networks(inputs, hidden)
+
+
+def test_knowledge_of_shapes_that_are_not_enumerated_is_refused():
+    with pytest.raises(ValueError, match=r"cells are enumerated for up to 2 inputs .* \(got 3 inputs"):
+        knowledge(small_networks(3, (1,)))
