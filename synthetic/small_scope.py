@@ -8,6 +8,7 @@ cell between the lines the function is linear. So it is known everywhere from it
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -90,14 +91,14 @@ class Knowledge:
         nondecreasing: inputs in which it never falls, (networks, inputs).
         symmetric: whether it is unchanged when its two inputs change places, (networks,); False for one input.
         of_the_sum: whether it is a function of the sum of its inputs, (networks,).
-        function: networks with equal numbers compute the same function, (networks,) int64.
+        function: of each network, a digest of the function: equal ones compute the same, whatever their shapes.
     """
 
     independent: Tensor
     nondecreasing: Tensor
     symmetric: Tensor
     of_the_sum: Tensor
-    function: Tensor
+    function: tuple[bytes, ...]
 
 
 def small_networks(inputs: int, hidden: Sequence[int]) -> SmallNetworks:
@@ -140,7 +141,7 @@ def knowledge(networks: SmallNetworks) -> Knowledge:
         nondecreasing=(slopes >= 0).all(1),
         symmetric=(slopes == swapped).all(2).all(1) if networks.inputs == 2 else torch.zeros(len(networks), dtype=torch.bool),
         of_the_sum=(slopes == slopes[..., :1]).all(2).all(1),
-        function=_numbered(slopes.flatten(1), origin),
+        function=_digests(torch.cat([slopes.flatten(1), origin.to(torch.int8)], 1)),
     )
 
 
@@ -154,9 +155,7 @@ def cells(inputs: int) -> Tensor:  # (cells, inputs)
     normal = _tensor([w for w in normals for _ in range(-3, 4)])
     shift = _tensor([b for _ in normals for b in range(-3, 4)])
     points = _around_points(normal, shift) if inputs == 1 else _around_vertices(normal, shift)
-    sides = (points @ normal.T + shift > 0).to(torch.int8)
-    _, first = _first_of_each(sides)
-    return points[first]
+    return points[_first_of_each((points @ normal.T + shift > 0).to(torch.int8))]
 
 
 def _around_points(normal: Tensor, shift: Tensor) -> Tensor:
@@ -204,20 +203,17 @@ def _size(network: list[tuple[list[tuple[int, ...]], tuple[int, ...]]]) -> tuple
     return sum(number != 0 for number in numbers), negative, [-number for number in numbers]
 
 
-def _numbered(slopes: Tensor, origin: Tensor) -> Tensor:
-    """Equal rows of both get equal numbers."""
-    numbers, _ = _first_of_each(torch.cat([slopes, origin.to(torch.int8)], 1))
-    return numbers
+def _digests(rows: Tensor) -> tuple[bytes, ...]:
+    """SHA-256 of each row; no two rows that differ are known to share one."""
+    return tuple(hashlib.sha256(row.tobytes()).digest() for row in rows.contiguous().numpy())
 
 
-def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The number of each row among the distinct ones, in the order met, and where each is met first."""
+def _first_of_each(rows: Tensor) -> Tensor:
+    """Where each distinct row is met first."""
     met: dict[bytes, int] = {}
-    numbers = [met.setdefault(row.tobytes(), len(met)) for row in rows.contiguous().numpy()]
-    first = [0] * len(met)
-    for place in range(len(numbers) - 1, -1, -1):
-        first[numbers[place]] = place
-    return torch.tensor(numbers), torch.tensor(first)
+    for place, row in enumerate(rows.contiguous().numpy()):
+        met.setdefault(row.tobytes(), place)
+    return torch.tensor(list(met.values()))
 
 
 def _tensor(numbers: object) -> Tensor:
