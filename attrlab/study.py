@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,14 +18,17 @@ import torch
 from torch import Tensor, nn
 
 from attrlab.case import Case
-from attrlab.errors import InvalidInput, UnknownName
+from attrlab.errors import InvalidInput, NotApplicable, UnknownName
 from attrlab.games import Game, Policy, make_game
 from attrlab.method import Method, player_scores
 from attrlab.methods import controls
 from attrlab.metrics import METRICS, Metric
+from attrlab.metrics.answers import Answers
+from attrlab.metrics.metric import Question
 from attrlab.metrics.statistics import mean_and_interval
 from attrlab.record import Score
 from synthetic import Batch, Environment, make_environment
+from synthetic.readings import known_of
 from synthetic.registry import UnknownEnvironment
 
 CONVENTION = "shapley"
@@ -50,6 +53,8 @@ class Stage:
     case: Case
     policy: Policy
     seed: int
+    _scores: dict[int, tuple[Method, Tensor, float]] = field(default_factory=dict, repr=False, compare=False)
+    _ends: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def game(self) -> Game:
@@ -66,9 +71,43 @@ class Stage:
         )
 
     @cached_property
+    def answers(self) -> Answers:
+        """The baseline game with a memory, so that what one method or metric asked costs the next one nothing."""
+        return Answers(self.game)
+
+    @cached_property
     def floor(self) -> Tensor:
         """Player scores of the random control, (batch, players)."""
         return player_scores(FLOOR, self.case, seed=self.seed)
+
+    def scores_of(
+        self,
+        method: Method,
+    ) -> tuple[Tensor, float]:  # (batch, players), and the seconds they took
+        """Player scores of a method, asked for once however many questions are put to them.
+
+        Raises:
+            NotApplicable, MethodError: as `player_scores`.
+        """
+        if id(method) not in self._scores:
+            start = time.perf_counter()
+            found = player_scores(method, self.case, seed=self.seed)
+            self._scores[id(method)] = (method, found, time.perf_counter() - start)
+        return self._scores[id(method)][1:]
+
+    def ends(
+        self,
+        metric: Metric,
+        convention: str,
+    ) -> tuple[float, float]:
+        """What the random control and the exact truth score on a metric: floor and ceiling, measured once."""
+        if metric.question == "method":
+            return metric.ends
+        if (metric.name, convention) not in self._ends:
+            ideal = self.batch.truth.attributions[convention].to(self.floor.dtype)
+            floor, ceiling = (_mean(measure(metric, self, scores, convention=convention)) for scores in (self.floor, ideal))
+            self._ends[metric.name, convention] = floor, ceiling
+        return self._ends[metric.name, convention]
 
 
 def load(id: str, **knobs: Any) -> Environment:
@@ -117,6 +156,8 @@ def case_of(environment: Environment, batch: Batch, policy: Policy) -> Case:
         truth=batch.truth.attributions.get("shapley"),
         reference=drawn.to(device=policy.device, dtype=policy.dtype),
         twin=_placed(environment.twin, policy),
+        traits=environment.traits,
+        **known_of(environment, batch),  # type: ignore[arg-type]
     )
 
 
@@ -141,16 +182,22 @@ def applies(method: Method, environment: Environment) -> bool:
     return not method.modalities or environment.modality in method.modalities
 
 
-def score(method: Method, stage: Stage, *, question: str) -> list[Score]:
-    """Measure every metric of one question ("truth" or "game") for a method on a stage, between floor and ceiling.
+def score(method: Method, stage: Stage, *, question: Question) -> list[Score]:
+    """Measure every metric of one question for a method on a stage, between floor and ceiling.
+
+    A metric that does not apply to these rows is recorded without a value and loses no other.
 
     Raises:
         NotApplicable, MethodError: as `player_scores`.
     """
-    start = time.perf_counter()
-    scores = player_scores(method, stage.case, seed=stage.seed)
-    spent = time.perf_counter() - start
-    return [_score(method, stage, metric, scores, spent) for metric in METRICS.values() if metric.question == question]
+    scores, spent = stage.scores_of(method)
+    return [_score(method, stage, metric, scores, spent) for metric in metrics_of(stage.environment, question=question)]
+
+
+def metrics_of(environment: Environment, *, question: Question) -> tuple[Metric, ...]:
+    """The metrics of one question that are defined for an environment."""
+    asked = [metric for metric in METRICS.values() if metric.question == question]
+    return tuple(metric for metric in asked if metric.applies_to(environment.modality, environment.id))
 
 
 def convention_of(method: Method, stage: Stage) -> str:
@@ -159,36 +206,58 @@ def convention_of(method: Method, stage: Stage) -> str:
     return aim if aim is not None and aim in stage.batch.truth.attributions else CONVENTION
 
 
-def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = CONVENTION) -> Tensor:
-    """One metric of player scores on a stage, per row, (batch,)."""
+def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = CONVENTION, method: Method | None = None) -> Tensor:
+    """One metric of player scores on a stage, per row, (batch,).
+
+    Raises:
+        InvalidInput: if the metric calls the method again and none is given.
+        NotApplicable: if the metric does not apply to these rows.
+    """
+    if metric.question == "method":
+        return metric.measure(_explainer(metric, stage, method), stage.case, scores)
     with torch.no_grad():
         if metric.question == "game":
-            return metric.measure(stage.game, scores)
+            return metric.measure(stage.answers, scores)
+        if metric.question == "scores":
+            return metric.measure(scores, present=stage.game.present)
         truth = stage.batch.truth
-        return metric.measure(
-            scores, truth=truth.attributions[convention].to(scores.dtype), support=truth.support, present=stage.game.present
-        )
+        players = truth.support if metric.object == "support" else truth.necessary
+        return metric.measure(scores, truth=truth.attributions[convention].to(scores.dtype), support=players, present=stage.game.present)
+
+
+def _explainer(metric: Metric, stage: Stage, method: Method | None) -> Callable[..., Tensor]:
+    """The method as a function of a case, and of a model in place of the case's own; an expensive one in its light setting."""
+    if method is None:
+        raise InvalidInput(f"{metric.name} calls the method again: write measure(metric, stage, scores, method=...) (got method=None)")
+    light = method.with_parameters(**method.light) if method.light else method
+
+    def explain(case: Case, *, model: nn.Module | None = None) -> Tensor:
+        return player_scores(light, case, model=model, seed=stage.seed)
+
+    return explain
 
 
 def _score(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: float) -> Score:
     start = time.perf_counter()
-    convention = convention_of(method, stage)
-    ideal = stage.batch.truth.attributions[CONVENTION if metric.question == "game" else convention].to(scores.dtype)
-    measured = measure(metric, stage, scores, convention=convention)
+    convention = CONVENTION if metric.question == "game" else convention_of(method, stage)
+    try:
+        measured = measure(metric, stage, scores, convention=convention, method=method)
+        floor, ceiling = stage.ends(metric, convention)
+    except NotApplicable:
+        measured, floor, ceiling = scores.new_full((len(scores),), torch.nan), math.nan, math.nan
     summary = mean_and_interval(measured, generator=torch.Generator().manual_seed(stage.seed))
-    seconds = spent + time.perf_counter() - start
     return Score(
         method=method.name,
         environment=stage.environment.id,
         evaluation=metric.name,
         value=summary.mean,
         interval=summary.interval,
-        floor=_mean(measure(metric, stage, stage.floor, convention=convention)),
-        ceiling=_mean(measure(metric, stage, ideal, convention=convention)),
+        floor=floor,
+        ceiling=ceiling,
         rows=summary.rows,
         direction=metric.direction,
         seed=stage.seed,
-        seconds=seconds,
+        seconds=spent + time.perf_counter() - start,
     )
 
 

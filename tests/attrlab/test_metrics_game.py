@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attrlab.games import make_game, shapley
-from attrlab.metrics import METRICS
+from attrlab.metrics import METRICS, perturbation
 from attrlab.metrics.perturbation import perturbation_area
 from tests.attrlab.ragged_games import CLOSE, ragged
 
-GAME = [metric for metric in METRICS.values() if metric.question == "game"]
+GAME = [metric for metric in METRICS.values() if metric.question == "game" and not metric.modalities]
+CURVES = perturbation.METRICS
 
 
 def linear(weights, *, bias=0.0, slope=1.0):
@@ -27,13 +28,10 @@ def linear(weights, *, bias=0.0, slope=1.0):
     )
 
 
-def test_there_are_two_metrics_in_each_unit():
-    assert {metric.name: metric.direction for metric in GAME} == {
-        "deletion": "lower",
-        "insertion": "higher",
-        "deletion_logit": "lower",
-        "insertion_logit": "higher",
-    }
+def test_every_unit_has_both_directions():
+    found = {metric.name: metric.direction for metric in GAME}
+    for unit in ("", "_logit", "_probability"):
+        assert (found[f"deletion{unit}"], found[f"insertion{unit}"]) == ("lower", "higher")
 
 
 def test_a_constant_map_is_one_half_in_both_directions():
@@ -57,7 +55,7 @@ def test_on_a_linear_game_no_map_beats_the_truth_whichever_way_the_output_moves(
     generator = torch.Generator().manual_seed(seed)
     game = linear(torch.randint(-4, 5, (4, 5), generator=generator), bias=1.0, slope=slope)
     truth, other = shapley(game), torch.randn(4, 5, generator=generator, dtype=torch.float64)
-    for metric in GAME:
+    for metric in CURVES:
         better = metric.measure(game, truth) - metric.measure(game, other)
         defined = ~better.isnan()
         assert ((better if metric.direction == "higher" else -better)[defined] >= -CLOSE).all(), metric.name

@@ -1,0 +1,193 @@
+"""What a game was once asked it is not asked again: methods, controls and metrics on one stage share their answers.
+
+Every metric that questions a game plans coalitions, has them answered here and reduces the answers. Many of the plans are the same for
+every method (the random subsets of sensitivity-n, all single removals, the two ends of a curve), and the curves of two methods
+that agree on a prefix ask for the same kept sets. An answer is kept under the key by which the engine recognises equal effective kept sets,
+so a repeated question costs a look-up. Up to `LIMIT` numbers are kept; beyond, questions are answered and forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from attrlab.games.evaluate import evaluate, zobrist
+from attrlab.games.game import Game, make_game
+from attrlab.games.imputers import Imputer
+from attrlab.games.plan import Jobs
+from attrlab.games.value import Value, worth
+
+Reduced = TypeVar("Reduced")
+
+LIMIT = 2**24
+"""How many logits are kept: 128 MiB of float64."""
+
+REDUCED = 32
+"""How many curves and tables are kept, the oldest being forgotten first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """Some jobs of a plan, as a plan of its own; whoever selects them knows that no two share a kept set."""
+
+    plan: Jobs
+    index: Tensor  # (jobs,) int64
+    distinct: bool = field(default=True, init=False)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def sample(self) -> Tensor:
+        """The rows of the selected jobs."""
+        return self.plan.sample[self.index]
+
+    def keys(self, zobrist: Tensor) -> Tensor:
+        """The keys of the selected jobs."""
+        return self.plan.keys(zobrist)[self.index]
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """Ask the plan for them."""
+        return self.plan.keep(self.index[selection])
+
+
+class Answers:
+    """A game that remembers. `forwards` counts the rows that really went through the model.
+
+    Args:
+        game: what is asked.
+    """
+
+    def __init__(self, game: Game) -> None:
+        self.game = game
+        self.forwards = 0
+        self._numbers = zobrist(game)
+        generator = torch.Generator().manual_seed(0x5A17)
+        salt = torch.randint(-(2**63), 2**63 - 1, (len(game),), generator=generator, dtype=torch.int64)
+        self._salt = salt.to(game.inputs.device)
+        self._keys = torch.zeros(0, dtype=torch.int64, device=game.inputs.device)  # ascending
+        self._logits: Tensor | None = None  # (keys, outputs)
+        self._others: dict[str, Answers] = {}
+        self._reduced: OrderedDict[tuple[Hashable, ...], tuple[Tensor, object]] = OrderedDict()
+
+    def ask(
+        self,
+        jobs: Jobs,
+    ) -> Tensor:  # (jobs, outputs)
+        """The logits of every job; only kept sets that were never asked for go through the model.
+
+        Raises:
+            InvalidInput, NotApplicable: as `evaluate`.
+        """
+        if len(jobs) == 0:
+            return self._nothing()
+        sample = jobs.sample
+        found, group = torch.unique(jobs.keys(self._numbers) + self._salt[sample], return_inverse=True)
+        place, known = self._look_up(found)
+        if bool(known.all()) and self._logits is not None:
+            return self._logits[place][group]
+        first = torch.full_like(found, len(jobs)).scatter_reduce_(0, group, torch.arange(len(jobs), device=group.device), "amin")
+        answered = evaluate(self.game, Selected(plan=jobs, index=first[~known]))
+        self.forwards += answered.forwards
+        logits = answered.logits.new_empty(len(found), answered.logits.shape[1])
+        logits[~known] = answered.logits
+        if self._logits is not None:
+            logits[known] = self._logits[place[known]]
+        self._remember(found[~known], answered.logits)
+        return logits[group]
+
+    def worth(
+        self,
+        jobs: Jobs,
+        *,
+        value: Value = "logit",
+    ) -> Tensor:  # (jobs,) float64
+        """The worth of every job, as `games.worth` takes it."""
+        if len(jobs) == 0:
+            return torch.zeros(0, dtype=torch.float64, device=self.game.inputs.device)
+        return worth(self.ask(jobs), self.game.target[jobs.sample], value=value).double()
+
+    def under(
+        self,
+        imputer: Imputer,
+    ) -> Answers:
+        """The same rows and players under another imputer; the same object every time for one name."""
+        return self.other(f"imputer {imputer.name}", lambda: _rebuilt(self.game, self.game.feature_mask, self.game.players, imputer))
+
+    def other(
+        self,
+        name: str,
+        build: Callable[[], Game],
+    ) -> Answers:
+        """A game derived from this one, made once per name."""
+        if name not in self._others:
+            self._others[name] = Answers(build())
+        return self._others[name]
+
+    def reduced(
+        self,
+        scores: Tensor,  # (batch, players)
+        name: tuple[Hashable, ...],
+        build: Callable[[], Reduced],
+    ) -> Reduced:
+        """What `build` makes of the answers for exactly these scores, made once for all metrics that read it."""
+        key = (id(scores), scores._version, *name)
+        if key not in self._reduced:
+            self._reduced[key] = (scores, build())  # holding the scores keeps their id from being given to others
+            if len(self._reduced) > REDUCED:
+                self._reduced.popitem(last=False)
+        return cast("Reduced", self._reduced[key][1])
+
+    def _nothing(self) -> Tensor:
+        width = self._logits.shape[1] if self._logits is not None else 0
+        return torch.zeros(0, width, dtype=self.game.inputs.dtype, device=self.game.inputs.device)
+
+    def _look_up(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each key stands among the remembered ones, and whether it is one of them."""
+        if len(self._keys) == 0:
+            return torch.zeros_like(keys), torch.zeros_like(keys, dtype=torch.bool)
+        place = torch.searchsorted(self._keys, keys).clamp(max=len(self._keys) - 1)
+        return place, self._keys[place] == keys
+
+    def _remember(self, keys: Tensor, logits: Tensor) -> None:
+        if (len(self._keys) + len(keys)) * logits.shape[1] > LIMIT:
+            return
+        merged, order = torch.cat([self._keys, keys]).sort()
+        old = logits if self._logits is None else torch.cat([self._logits, logits])
+        self._keys, self._logits = merged, old[order]
+
+
+Asked = Game | Answers
+"""What a metric of the kind "game" is put to: a game, or one that remembers."""
+
+
+def asked(game: Asked) -> Answers:
+    """A game that remembers, made where it does not yet."""
+    return game if isinstance(game, Answers) else Answers(game)
+
+
+def recut(
+    game: Game,
+    feature_mask: Tensor,  # (batch, *features) int64
+    players: int,
+) -> Game:
+    """The same rows under the same imputer, cut into other players."""
+    return _rebuilt(game, feature_mask, players, game.imputer)
+
+
+def _rebuilt(game: Game, feature_mask: Tensor, players: int, imputer: Imputer) -> Game:
+    return make_game(
+        game.model,
+        game.inputs,
+        target=game.target,
+        baseline=game.baseline,
+        feature_mask=feature_mask,
+        players=players,
+        imputer=imputer,
+        policy=game.policy,
+    )
