@@ -12,7 +12,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from attrlab.axioms import Axiom, Finding
 from attrlab.case import Case
@@ -91,8 +91,8 @@ def describe(case: Case, finding: Finding, row: int) -> str:
 
 
 def _measure(method: Method, axiom: Axiom, case: Case, seed: int) -> Finding:
-    def explain(model: nn.Module) -> Tensor:
-        return player_scores(method, case, model=model, seed=seed)
+    def explain(asked: Case) -> Tensor:
+        return player_scores(method, asked, seed=seed)
 
     return axiom.measure(explain, case)
 

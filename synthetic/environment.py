@@ -131,6 +131,8 @@ class Environment:
         components: for networks with a stated circuit, the exact truth of activation patching: for each module path, the change
             f(x; h := h(x')) - f(x) of the explained output, (batch,), when that module's output h is replaced by its output on the
             baseline row; derived from the circuit's specification, never from the network.
+        monotone: players in which the one output is non-decreasing on the box between baseline and input, where this is not plain
+            from the weights or the trait.
     """
 
     id: str
@@ -149,6 +151,7 @@ class Environment:
     reference: str = ""
     twin: Callable[[], tuple[nn.Module, Callable[[Tensor], Any]]] | None = None
     components: Callable[[Batch], Mapping[str, Tensor]] | None = None
+    monotone: tuple[bool, ...] | None = None
 
     def with_traits(self, *traits: str) -> Environment:
         """Return this environment with `traits` added."""

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from attrlab.axioms.knowledge import KNOWLEDGE
 from attrlab.case import Case
 
-Explain = Callable[[nn.Module], Tensor]
-"""Player scores (batch, players) of one fixed method on the rows of one case, for the given network."""
+Explain = Callable[[Case], Tensor]
+"""Player scores (batch, players) of one fixed method, from one seed, on a case: the one that is judged, or one derived from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +37,10 @@ class Axiom:
     Attributes:
         name: the field's name in snake_case.
         statement: in mathematics.
-        level: "functional" (of the function), "structural" (of the network) or "lattice" (of the baseline game).
-        needs: the fields of `Case` that must be known ("independent", "orbit", "others").
-        measure: the violation of each row.
+        level: "functional" (of the function), "structural" (of the network), "lattice" (of the baseline game) or "statistical".
+        needs: words of `KNOWLEDGE`, what must be known of a case.
+        measure: the violation of each row; `NotApplicable` if the case has no row of which the axiom says anything.
+        condition: under which it can be asked at all, in words; empty if it can be asked wherever what it needs is known.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Axiom:
     level: str
     needs: tuple[str, ...]
     measure: Callable[[Explain, Case], Finding]
+    condition: str = ""
 
     def applies_to(self, case: Case) -> bool:
         """Whether the case states what the axiom needs, for at least one row."""
@@ -54,19 +57,10 @@ class Axiom:
 
     def missing(self, case: Case) -> str:
         """What the case does not state, or an empty string."""
-        if "others" in self.needs and not case.others:
-            return "a second network that computes the same function"
-        if "independent" in self.needs and (case.independent is None or not bool(case.independent.any())):
-            return "a player on which the function does not depend"
-        if "orbit" in self.needs and not _has_orbit_of_two(case.orbit):
-            return "two players in which the function is symmetric"
+        for need in self.needs:
+            if not KNOWLEDGE[need].of(case):
+                return KNOWLEDGE[need].what
         return ""
-
-
-def _has_orbit_of_two(orbit: Tensor | None) -> bool:
-    if orbit is None:
-        return False
-    return bool((orbit_extremes(orbit, torch.zeros_like(orbit, dtype=torch.float64))[2] > 1).any())
 
 
 def orbit_extremes(orbit: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,5 +81,5 @@ def scale_of(scores: Tensor, *others: Tensor) -> Tensor:
     """
     scale = scores.abs().amax(1).clamp(min=1)
     for other in others:
-        scale = scale.maximum(other.abs())
+        scale = scale.maximum(other.abs() if other.dim() == 1 else other.abs().amax(1))
     return scale

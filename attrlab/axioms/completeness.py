@@ -11,7 +11,7 @@ from attrlab.methods.operations import outputs_at
 
 def measure(explain: Explain, case: Case) -> Finding:
     """|Σ_i A_i - (f(x) - f(x'))|, relative to the scale of scores and outputs."""
-    scores = explain(case.model)
+    scores = explain(case)
     with torch.no_grad():
         at_input = outputs_at(case.model, case.inputs, case.target)
         at_baseline = outputs_at(case.model, case.baseline, case.target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ def measure(explain: Explain, case: Case) -> Finding:
     Raises:
         NotApplicable: if the method refuses every one of them.
     """
-    scores, others = explain(case.model), _explained(explain, case)
+    scores, others = explain(case), _explained(explain, case)
     names = tuple(others)
     gaps = torch.stack([(others[name] - scores).abs() for name in names])  # (networks, batch, players)
 
@@ -36,7 +38,7 @@ def _explained(explain: Explain, case: Case) -> dict[str, Tensor]:
     found, refusal = {}, None
     for name, network in case.others.items():
         try:
-            found[name] = explain(network)
+            found[name] = explain(replace(case, model=network, twin=None))
         except NotApplicable as reason:
             refusal = reason
     if refusal is not None and not found:

@@ -11,7 +11,7 @@ from attrlab.case import Case
 def measure(explain: Explain, case: Case) -> Finding:
     """The largest |A_i - A_j| over exchangeable players i, j, relative to the scale of the scores."""
     assert case.orbit is not None
-    orbit, scores = case.orbit, explain(case.model)
+    orbit, scores = case.orbit, explain(case)
     low, high, size = orbit_extremes(orbit, scores)
     gap = torch.where(size > 1, high - low, 0)
 

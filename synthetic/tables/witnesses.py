@@ -8,6 +8,7 @@ integral, since the path leaves the kink at once. `sample` cycles through the ro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -115,7 +116,7 @@ def or_witness(*, id: str) -> Environment:
 @register("monotonicity-witness-v1")
 def monotonicity_witness(*, id: str) -> Environment:
     """Here f = relu(x1 - x2) - relu(x1 - 2 x2) = clip(x1 - x2, 0, x2), increasing in x1, at (1.5, 1) and (3, 1)."""
-    return witness(
+    found = witness(
         id=id,
         formula="f(x) = relu(x1 - x2) - relu(x1 - 2 x2)",
         layers=[([[1, -1], [1, -2]], [0, 0]), ([[1, -1]], [0])],
@@ -125,6 +126,7 @@ def monotonicity_witness(*, id: str) -> Environment:
         isolates="demand monotonicity: raising x1 raises f and lowers the path integral of x1",
         reference="Friedman 2004; Sundararajan & Najmi 2020",
     )
+    return replace(found, monotone=(True, False))  # for x2 >= 0, where a clip to [0, x2] is one
 
 
 @register("proportionality-witness-v1")

@@ -74,7 +74,7 @@ def test_scores_of_a_dozen_players_are_listed_also_beside_a_wide_row():
     wide = case(ones(1, 2, 8))
     few = Case(**{**vars(wide), "feature_mask": wide.feature_mask % 3, "players": 3})
 
-    def score(model):
+    def score(asked):
         return torch.tensor([[1.0, 2.0, -0.25]], dtype=torch.float64)
 
     text = describe(few, COMPLETENESS.measure(score, few), 0)
