@@ -11,6 +11,7 @@ FAMILIES = (
     "paths",
     "deeplift",
     "coalitions",
+    "class_activation",
     "controls",
 )
 """The order in which methods are listed."""
