@@ -43,7 +43,7 @@ class Jobs(Protocol):
     def keep(
         self,
         selection: Tensor,  # (rows,) int64, in [0, jobs)
-    ) -> Tensor:  # (rows, players) bool
+    ) -> Tensor:  # (rows, players) bool, or floating-point shares of what is kept, in [0, 1]
         """The kept sets of some jobs."""
 
 

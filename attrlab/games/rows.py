@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attrlab.errors import NotApplicable
 from attrlab.games.game import Game
-from attrlab.games.imputers import Imputer
+from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
 
 
@@ -49,10 +50,18 @@ def lay_out(game: Game) -> Rows:
 
 def make(
     rows: Rows,
-    keep: Tensor,  # (chunk, players) bool
+    keep: Tensor,  # (chunk, players) bool, or floating-point shares in [0, 1]
     sample: Tensor,  # (chunk,) int64
 ) -> Tensor:  # (chunk, *features)
-    """The inputs of one chunk."""
+    """The inputs of one chunk.
+
+    Raises:
+        NotApplicable: if players are kept in part, and the imputer does not interpolate.
+    """
+    if keep.is_floating_point() and rows.imputer is not keep_baseline:
+        raise NotApplicable(
+            f"players are kept in part here, which the imputer {rows.imputer.name!r} has no meaning for: write imputer=keep_baseline"
+        )
     kept = _entries(rows, keep, sample).view(len(sample), *rows.inputs.shape[1:])
     inputs, baseline = (_of_samples(tensor, sample) for tensor in (rows.inputs, rows.baseline))
     inputs, baseline, kept = (_shown(tensor, rows.channels_last) for tensor in (inputs, baseline, kept))
@@ -70,10 +79,10 @@ def is_channels_last(
 
 
 def _entries(rows: Rows, keep: Tensor, sample: Tensor) -> Tensor:
-    """From players to the entries they own: (chunk, players) -> (chunk, entries)."""
+    """From players to the entries they own: (chunk, players) -> (chunk, entries), in the type of `keep`."""
     if rows.repeats:
         return keep.unsqueeze(2).expand(-1, -1, rows.repeats).reshape(len(keep), -1)
-    padded = torch.cat([keep, torch.ones_like(sample, dtype=torch.bool).unsqueeze(1)], 1)
+    padded = torch.cat([keep, torch.ones_like(sample, dtype=keep.dtype).unsqueeze(1)], 1)
     if len(rows.owner) == 1:
         return padded.index_select(1, rows.owner[0])
     return padded.gather(1, rows.owner.index_select(0, sample))
