@@ -45,9 +45,9 @@ def attention_patterns(
     if not found:
         shapes = ", ".join(str(tuple(call.result.shape)) for call in seen.calls) or "no softmax"
         raise NotApplicable(
-            "the network shows no attention over the tokens of a row; it applies to networks with a softmax or scaled_dot_product_attention "
-            f"of shape (batch, [heads,] queries, keys), keys being all tokens or all but those that ask (got {shapes} for "
-            f"rows {tuple(inputs.shape)})"
+            "the network shows no attention over the tokens of a row; this applies to networks with a softmax or "
+            "scaled_dot_product_attention of shape (batch, [heads,] queries, keys), keys being all tokens or all but those that ask "
+            f"(got {shapes} for rows {tuple(inputs.shape)})"
         )
     return found
 
