@@ -11,6 +11,7 @@ FAMILIES = (
     "paths",
     "deeplift",
     "coalitions",
+    "graphs",
     "class_activation",
     "controls",
 )
