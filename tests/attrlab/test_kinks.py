@@ -119,5 +119,5 @@ def test_an_activation_across_the_batch_is_refused():
             return torch.relu(inputs.t()).t()
 
     inputs = torch.ones(3, 2, dtype=torch.float64)
-    with pytest.raises(NotApplicable, match=r"whose first dimension is not the batch of 3 \(got \(2, 3\)\)"):
+    with pytest.raises(NotApplicable, match=r"whose first dimension is not the batch of 1 \(got \(2, 1\)\)"):
         linear_pieces(Across(), inputs, -inputs, torch.zeros(3, dtype=torch.int64))

@@ -1,12 +1,17 @@
-"""Gradient methods, with what each says of itself."""
+"""Gradient methods and their smoothed versions, with what each says of itself."""
 
 from __future__ import annotations
 
 from attrlab.claims import holds, violates
 from attrlab.method import Method
-from attrlab.methods.gradients import gradient, input_x_gradient
+from attrlab.methods.gradients import absolute_gradient, gradient, gradient_x_difference, input_x_gradient
 from attrlab.methods.registered.reasons import ONLY_THE_GRADIENT
+from attrlab.methods.smoothing import smoothgrad, smoothgrad_squared, vargrad
 from attrlab.registry import register_method
+
+_NULL = "∂_i f = 0 everywhere"
+_EQUAL = "∂_i f and ∂_j f agree where f is symmetric and x_i = x_j"
+_FLAT = "with the noise inside the flat part the gradient is 0 at every sample"
 
 register_method(
     Method(
@@ -20,9 +25,24 @@ register_method(
                 witness="saturation-witness-v1",
                 because="it vanishes where f saturates (Sundararajan et al. 2017, section 2)",
             ),
-            holds("dummy", because="∂_i f = 0 everywhere"),
+            holds("dummy", because=_NULL),
             holds("implementation_invariance", because=ONLY_THE_GRADIENT),
-            holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j"),
+            holds("symmetry", because=_EQUAL),
+        ),
+    )
+)
+
+register_method(
+    Method(
+        name="absolute_gradient",
+        attribute=absolute_gradient,
+        reference="Simonyan, Vedaldi, Zisserman (2014), section 3.1",
+        cost="1 forward + 1 backward",
+        claims=(
+            violates("completeness", witness="saturation-witness-v1", because="the gradient vanishes where f saturates"),
+            holds("dummy", because=_NULL),
+            holds("implementation_invariance", because=ONLY_THE_GRADIENT),
+            holds("symmetry", because=_EQUAL),
         ),
     )
 )
@@ -38,9 +58,46 @@ register_method(
                 "completeness", given=("positively_homogeneous",), because="Euler: Σ x_i ∂_i f = f for f homogeneous of degree 1 and x' = 0"
             ),
             violates("completeness", witness="saturation-witness-v1", because="the gradient vanishes where f saturates"),
-            holds("dummy", because="∂_i f = 0 everywhere"),
+            holds("dummy", because=_NULL),
             holds("implementation_invariance", because=ONLY_THE_GRADIENT),
-            holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j"),
+            holds("symmetry", because=_EQUAL),
         ),
     )
 )
+
+register_method(
+    Method(
+        name="gradient_x_difference",
+        attribute=gradient_x_difference,
+        reference="Shrikumar, Greenside, Kundaje (2017), section 2.2.3; the linear estimate of f(x) - f(x')",
+        cost="1 forward + 1 backward",
+        claims=(
+            holds(
+                "completeness", given=("positively_homogeneous",), because="Euler: Σ x_i ∂_i f = f for f homogeneous of degree 1 and x' = 0"
+            ),
+            violates("completeness", witness="saturation-witness-v1", because="the gradient vanishes where f saturates"),
+            holds("dummy", because=_NULL),
+            holds("implementation_invariance", because=ONLY_THE_GRADIENT),
+            holds("symmetry", because=_EQUAL),
+        ),
+    )
+)
+
+for _name, _smoothed, _reference in (
+    ("smoothgrad", smoothgrad, "Smilkov, Thorat, Kim, Viégas, Wattenberg (2017), section 3"),
+    ("smoothgrad_squared", smoothgrad_squared, "Hooker, Erhan, Kindermans, Kim (2019), section 3"),
+    ("vargrad", vargrad, "Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim (2018), section 2"),
+):
+    register_method(
+        Method(
+            name=_name,
+            attribute=_smoothed,
+            reference=_reference,
+            cost="samples (forward + backward), 50 by default" + (" + 1" if _name == "vargrad" else ""),
+            light={"samples": 8},
+            claims=(
+                violates("completeness", witness="saturation-witness-v1", because=_FLAT),
+                holds("dummy", because="∂_i f = 0 at every sample"),
+            ),
+        )
+    )

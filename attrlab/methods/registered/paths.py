@@ -4,31 +4,46 @@ from __future__ import annotations
 
 from attrlab.claims import holds
 from attrlab.method import Method
+from attrlab.methods.captum_paths import captum_integrated_gradients
 from attrlab.methods.paths import exact_integrated_gradients, integrated_gradients
 from attrlab.methods.registered.reasons import ONLY_THE_PATH
 from attrlab.registry import register_method
 
 _CAPTUM = 1e-6
 _CAPTUM_ROUNDING = "Captum 0.9 holds the quadrature weights in float32, whose rounding is 6e-8"
+_FUNDAMENTAL = "fundamental theorem of calculus along the path (proposition 1)"
+_STRAIGHT = "the straight line preserves symmetry (theorem 1)"
 
 register_method(
     Method(
         name="integrated_gradients",
         attribute=integrated_gradients,
         convention="integrated_gradients",
+        reference="Sundararajan, Taly, Yan (2017), equation 1, by Gauss-Legendre quadrature",
+        cost="n_steps (forward + backward), 50 by default",
+        budget="n_steps",
+        claims=(
+            holds("completeness", because=_FUNDAMENTAL),
+            holds("dummy", because="∂_i f = 0 everywhere"),
+            holds("implementation_invariance", because=ONLY_THE_PATH),
+            holds("symmetry", because=_STRAIGHT),
+        ),
+    )
+)
+
+register_method(
+    Method(
+        name="captum_integrated_gradients",
+        attribute=captum_integrated_gradients,
+        convention="integrated_gradients",
         reference="Sundararajan, Taly, Yan (2017), equation 1; Captum's IntegratedGradients",
         cost="n_steps (forward + backward), 50 by default",
         budget="n_steps",
         claims=(
-            holds(
-                "completeness",
-                because="fundamental theorem of calculus along the path (proposition 1)",
-                tolerance=_CAPTUM,
-                origin=_CAPTUM_ROUNDING,
-            ),
+            holds("completeness", because=_FUNDAMENTAL, tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
             holds("dummy", because="∂_i f = 0 everywhere"),
             holds("implementation_invariance", because=ONLY_THE_PATH, tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
-            holds("symmetry", because="the straight line preserves symmetry (theorem 1)", tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
+            holds("symmetry", because=_STRAIGHT, tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
         ),
     )
 )
@@ -39,12 +54,12 @@ register_method(
         attribute=exact_integrated_gradients,
         convention="integrated_gradients",
         reference="Sundararajan, Taly, Yan (2017), equation 1, in closed form between kinks",
-        cost="2 forwards per kink and layer + 1 (forward + backward) per piece",
+        cost="1 forward per kink + 1 (forward + backward) per piece",
         claims=(
             holds("completeness", because="fundamental theorem of calculus on every linear piece"),
             holds("dummy", because="∂_i f = 0 everywhere"),
             holds("implementation_invariance", because=ONLY_THE_PATH),
-            holds("symmetry", because="the straight line preserves symmetry (theorem 1)"),
+            holds("symmetry", because=_STRAIGHT),
         ),
     )
 )
