@@ -37,7 +37,7 @@ def patched(model, name, into, source, target, position=None):
 
 
 def rollout(layers, reading, residual):
-    """The share of each token in what is read at `reading`, (tokens,): matrices of weights, multiplied entry by entry, first layer first."""
+    """The share of each token in what is read at `reading`, (tokens,): matrices of weights, multiplied out, first layer first."""
     tokens = len(reading)
     flow = [[float(i == j) for j in range(tokens)] for i in range(tokens)]
     for weights in layers:

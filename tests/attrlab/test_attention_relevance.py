@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.methods.attention_relevance import attn_lrp, attn_lrp_rules, relevance_patching_rules
@@ -113,7 +113,7 @@ def test_factors_of_a_product_get_half_each_also_of_a_square_a_power_and_a_matri
         torch.testing.assert_close(found[:, 0], inputs[:, 0] ** 3, **CLOSE)
 
 
-@pytest.mark.parametrize("activation", [F.gelu, F.silu, torch.tanh, F.elu, F.mish, F.softsign])
+@pytest.mark.parametrize("activation", [functional.gelu, functional.silu, torch.tanh, functional.elu, functional.mish, functional.softsign])
 def test_a_smooth_activation_passes_relevance_on_unchanged_down_to_zero(activation):
     inputs = torch.tensor([[-2.0], [-1e-9], [0.0], [1e-9], [0.5], [3.0]], dtype=torch.float64)
     found = attn_lrp(lambda x: activation(x), inputs, target=first(inputs))
@@ -137,7 +137,9 @@ def by_division(x):
     return x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-6)
 
 
-@pytest.mark.parametrize("norm", [lambda x: F.rms_norm(x, (4,), eps=1e-6), by_hand, by_division], ids=["call", "rsqrt", "division"])
+@pytest.mark.parametrize(
+    "norm", [lambda x: functional.rms_norm(x, (4,), eps=1e-6), by_hand, by_division], ids=["call", "rsqrt", "division"]
+)
 def test_a_norm_holds_its_scale_constant_however_it_is_written(norm, generator):
     inputs, weight = drawn(generator, 5, 4), drawn(generator, 4, 1)
     scale = 1 / (inputs.square().mean(1, keepdim=True) + 1e-6).sqrt()
@@ -146,7 +148,7 @@ def test_a_norm_holds_its_scale_constant_however_it_is_written(norm, generator):
 
 def test_group_norms_centre_and_scale_each_group_alone(generator):
     inputs, weight = drawn(generator, 3, 4, 2), drawn(generator, 4)
-    found = coefficients(lambda x: F.group_norm(x, 2, weight).flatten(1).sum(1, keepdim=True), inputs)
+    found = coefficients(lambda x: functional.group_norm(x, 2, weight).flatten(1).sum(1, keepdim=True), inputs)
     for row in range(3):
         for group in range(2):
             part, w = inputs[row, 2 * group : 2 * group + 2], weight[2 * group : 2 * group + 2, None].expand(2, 2)
@@ -158,7 +160,7 @@ def test_attention_in_one_call_is_attention_in_three(generator):
     inputs = drawn(generator, 5, 4, 3)
 
     def one(x):
-        return F.scaled_dot_product_attention(x, 2 * x, x, is_causal=True)[:, -1]
+        return functional.scaled_dot_product_attention(x, 2 * x, x, is_causal=True)[:, -1]
 
     def three(x):
         scores = (x @ (2 * x).transpose(1, 2) / 3**0.5).masked_fill(~torch.ones(4, 4, dtype=torch.bool).tril(), -torch.inf)
@@ -181,7 +183,7 @@ def test_activations_without_a_zero_at_zero_are_refused_by_name(generator):
     with pytest.raises(NotApplicable, match="exp is not 0 at 0"):
         attn_lrp(torch.exp, inputs, target=first(inputs))
     with pytest.raises(NotApplicable, match="instance_norm"):
-        attn_lrp(lambda x: F.instance_norm(x[:, None])[:, 0], inputs, target=first(inputs))
+        attn_lrp(lambda x: functional.instance_norm(x[:, None])[:, 0], inputs, target=first(inputs))
 
 
 def test_a_negative_stabiliser_is_refused():
