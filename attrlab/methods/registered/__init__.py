@@ -13,6 +13,7 @@ FAMILIES = (
     "coalitions",
     "graphs",
     "class_activation",
+    "sequences",
     "controls",
 )
 """The order in which methods are listed."""
