@@ -143,6 +143,8 @@ def _above(share: float, rows: int) -> Rule:
 
         def passed(signal: Tensor) -> Tensor:
             weight = (value * signal).flatten(1)
+            if not weight.numel():
+                return signal
             threshold = torch.quantile(weight, share, dim=1, keepdim=True)
             return signal * (weight > threshold).view_as(signal)
 

@@ -64,7 +64,7 @@ ZERO_AT_ZERO = frozenset(
     clamp_min clamp_max
     """.split()
 )
-OFFSET = frozenset("exp exp2 log log2 log10 sigmoid logsigmoid hardsigmoid cos cosh reciprocal rsqrt".split())
+OFFSET = frozenset("exp exp2 log log2 log10 sigmoid logsigmoid hardsigmoid cos cosh reciprocal rsqrt __rdiv__ __rtruediv__".split())
 """Smooth functions that are not zero at zero, so that a value of zero does not mean that nothing is passed on."""
 
 POWERS = frozenset("pow __pow__ __rpow__ float_power".split())
@@ -157,6 +157,8 @@ def _bilinear(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> st
     factors = values[1:3] if name in ADDED_PRODUCTS else values if name == "einsum" else values[:2]
     if len(factors) < 2:
         return None
+    if len(factors) > 2 and any(map(depends, factors)):
+        raise NotApplicable(f"einsum of {len(factors)} operands has no backward rule; write it as products of two (got {args[0]!r})")
     dependent = sum(map(depends, factors))
     return "product" if dependent > 1 else "linear" if dependent else None
 

@@ -170,7 +170,8 @@ class Interception(TorchFunctionMode):
         plain = bare(name)
         if writes(name, args, kwargs) and kind_of(plain, args, kwargs):
             before = args[0].clone()
-            value = self._ruled(func, plain, (before, *args[1:]), kwargs, work=before.clone())
+            again = tuple(before if value is args[0] else value for value in args)  # z *= z reads what it writes
+            value = self._ruled(func, plain, again, kwargs, work=before.clone())
             self._forget(args[0])
             return args[0].copy_(value)
         if writes(name, args, kwargs):

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attrlab.errors import NotApplicable
 from attrlab.methods.calls import ADDED_PRODUCTS, BILINEAR, CONVOLUTIONS, Apply, Call, depends
 
 DETAILED = ("linear", "product", "quotient")
@@ -48,11 +47,7 @@ class Operands:
 
 
 def operands(name: str, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operands:
-    """Take a bilinear call apart.
-
-    Raises:
-        NotApplicable: for an einsum of more than two operands.
-    """
+    """Take a bilinear call apart."""
     if name == "linear" or name in CONVOLUTIONS:
         return _layer(func, args, dict(kwargs))
     if name == "einsum":
@@ -90,12 +85,10 @@ def _layer(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operands
 def _einsum(args: tuple[Any, ...]) -> Operands:
     equation, *factors = args
     factors = list(factors[0]) if len(factors) == 1 and isinstance(factors[0], (list, tuple)) else factors
-    if len(factors) > 2 and any(map(depends, factors)):
-        raise NotApplicable(f"einsum of {len(factors)} operands has no backward rule; write it as products of two (got {equation!r})")
 
     def apply(first: Tensor, second: Tensor, bias: Tensor | None) -> Tensor:
         del bias
         result: Tensor = torch.einsum(equation, first, second)
         return result
 
-    return Operands(first=factors[0], second=factors[1] if len(factors) > 1 else None, bias=None, apply=apply)
+    return Operands(first=factors[0], second=factors[1], bias=None, apply=apply)

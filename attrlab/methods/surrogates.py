@@ -17,7 +17,7 @@ def with_value(surrogate: Tensor, value: Tensor) -> Tensor:
     """
     if surrogate.shape != value.shape:
         raise ValueError(f"a rule returns a tensor shaped like the call's output, {tuple(value.shape)} (got {tuple(surrogate.shape)})")
-    valued: Tensor = _Valued.apply(surrogate, value)  # type: ignore[no-untyped-call]
+    valued: Tensor = _Valued.apply(surrogate, value.detach())  # type: ignore[no-untyped-call]
     return valued
 
 
