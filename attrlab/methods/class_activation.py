@@ -142,7 +142,8 @@ def grad_cam_plus_plus(
         feature_mask: for graphs, the player of each entry: an edge gets the mean of its end points.
         layer: dotted path of the module whose output is A; None for the last tensor with positions (see `activations`).
         relu: set negative cells to 0, as the paper does.
-        rectify: drop negative slopes before they are summed, as the paper does; False keeps their sign.
+        rectify: drop negative slopes before they are summed, as the paper does. Without it a slope below -2 / Σ_q A_k(q) still counts as a
+            positive one, because its α is negative: the closed form of α is meant for positive slopes.
 
     Returns, raises: as `grad_cam`.
 

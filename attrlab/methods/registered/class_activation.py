@@ -6,7 +6,7 @@ from functools import partial
 
 from attrlab.claims import Claim, holds, violates
 from attrlab.method import Attribute, Method
-from attrlab.methods.activation_masks import score_cam
+from attrlab.methods.activation_masks import guided_grad_cam, score_cam
 from attrlab.methods.aggregation import aggregated_gradients
 from attrlab.methods.class_activation import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, x_grad_cam
 from attrlab.methods.full_grad import full_grad, full_grad_signed
@@ -59,14 +59,6 @@ _register(
     AVERAGED,
     PLACES,
 )
-_register(
-    "grad_cam_plus_plus_signed",
-    partial(grad_cam_plus_plus, rectify=False),
-    f"Chattopadhay et al. (2018), equation 19 without its ReLU; {KHAKZAR}",
-    _incomplete("its weights are those of exp(f), and scale with the number of positions"),
-    AVERAGED,
-    PLACES,
-)
 _register("hires_cam", hires_cam, "Draelos, Carin (2020), section 3", EULER, PLACES)
 _register("layer_cam", layer_cam, "Jiang et al. (2021), equations 5 to 7", PLACES)
 _register("x_grad_cam", x_grad_cam, "Fu et al. (2020), equation 8", EULER, AVERAGED, PLACES)
@@ -77,6 +69,13 @@ _register(
     AVERAGED,
     PLACES,
     cost="channels + 2 forwards + 1 backward",
+)
+_register(
+    "guided_grad_cam",
+    guided_grad_cam,
+    "Selvaraju et al. (2017), section 3.2",
+    PLACES,
+    cost="2 forwards + 2 backwards",
 )
 _register(
     "full_grad",
