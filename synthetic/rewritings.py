@@ -36,7 +36,19 @@ def dead_unit(layers: Layers) -> Layers:
     return [([*w, [0] * len(w[0])], [*b, -1]), ([[*row, 1] for row in v], a), *rest]
 
 
-REWRITINGS = {"unit split": split_unit, "units permuted": permuted_units, "unit rescaled": rescaled_unit, "dead unit": dead_unit}
+def uneven_split(layers: Layers) -> Layers:
+    """The first hidden unit becomes two copies of opposite signs: v relu = (v + 1) relu - relu."""
+    (w, b), (v, a), *rest = layers
+    return [([*w, w[0]], [*b, b[0]]), ([[row[0] + 1, *row[1:], -1] for row in v], a), *rest]
+
+
+REWRITINGS = {
+    "unit split": split_unit,
+    "units permuted": permuted_units,
+    "unit rescaled": rescaled_unit,
+    "dead unit": dead_unit,
+    "unit split unevenly": uneven_split,
+}
 """Rewritings of any dense network with a hidden layer that keep its function on all of R^d."""
 
 
