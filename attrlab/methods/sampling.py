@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput
-from attrlab.games.drawn import Drawn, Prefixes, answers, equally_many
+from attrlab.games.drawn import Drawn, Prefixes, all_masks, answers, equally_many
 from attrlab.games.game import Game, Model, make_game
 from attrlab.method import spread
 from attrlab.randomness import row_uniform
@@ -83,7 +83,8 @@ def banzhaf_sampling(
 ) -> Tensor:  # (batch, *features), in the dtype of inputs
     """The Banzhaf value estimated by maximum sample reuse: phi_i = mean of v(S) where i is in S, less the mean where it is not.
 
-    Coalitions are fair coins; every one serves every player.
+    Coalitions are fair coins; every one serves every player. A row with at most `samples` coalitions is asked all of them, and gets its
+    Banzhaf values exactly; n counts the players of a row whose input differs from their baseline.
 
     Args:
         model: maps (rows, *features) to (rows, outputs).
@@ -95,7 +96,7 @@ def banzhaf_sampling(
         samples: how many coalitions are drawn per row, rounded up to pairs of complements.
 
     Returns:
-        Unbiased estimates of the Banzhaf values; a null player's is 0 in expectation only.
+        Unbiased estimates of the Banzhaf values; a null player's is 0 in expectation, and not in every draw.
 
     Raises:
         InvalidInput: if shapes, types or ranges do not fit, or `samples` is not positive.
@@ -116,13 +117,19 @@ def banzhaf_sampling(
     game = make_game(model, inputs, target=target, baseline=baseline, feature_mask=feature_mask)
     require_seeds(seeds, game)
     scores = torch.zeros(game.present.shape, dtype=torch.float64, device=game.inputs.device)
-    pairs = (samples + 1) // 2
-    for rows, members in equally_many(game.live, numbers=lambda n: pairs * n):
-        half = row_uniform(seeds[rows], (pairs, members.shape[1])) < 0.5
-        mask = torch.cat([half, ~half], 1)
+    for rows, members in equally_many(game.live, numbers=lambda n: min(samples, 2**n) * n):
+        mask = _all_or_pairs(seeds[rows], samples, members.shape[1])
         values = answers(game, Drawn(rows=rows, members=members, mask=mask, players=game.players)).view(len(rows), -1, 1)
-        scores[rows.unsqueeze(1), members] = torch.where(mask, values, -values).sum(1) / pairs
+        scores[rows.unsqueeze(1), members] = torch.where(mask, values, -values).sum(1) / (mask.shape[1] // 2)
     return spread(scores, game.feature_mask).to(inputs.dtype)
+
+
+def _all_or_pairs(seeds: Tensor, samples: int, width: int) -> Tensor:  # (rows or 1, masks, width) bool
+    """All coalitions, where there are no more than `samples`; else fair coins and their complements."""
+    if 2**width <= samples:
+        return all_masks(width, seeds.device).unsqueeze(0)
+    half = row_uniform(seeds, ((samples + 1) // 2, width)) < 0.5
+    return torch.cat([half, ~half], 1)
 
 
 def orders(
