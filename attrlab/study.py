@@ -9,21 +9,22 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attrlab.case import Case
-from attrlab.errors import InvalidInput, NotApplicable, UnknownName
+from attrlab.errors import InvalidInput, MethodError, NotApplicable, UnknownName
 from attrlab.games import Game, Policy, make_game
 from attrlab.method import Method, player_scores
 from attrlab.methods import controls
 from attrlab.metrics import METRICS, Metric
 from attrlab.metrics.answers import Answers
+from attrlab.metrics.explainer import Explainer
 from attrlab.metrics.metric import Question
 from attrlab.metrics.statistics import mean_and_interval
 from attrlab.record import Score
@@ -54,6 +55,7 @@ class Stage:
     policy: Policy
     seed: int
     _scores: dict[int, tuple[Method, Tensor, float]] = field(default_factory=dict, repr=False, compare=False)
+    _explainers: dict[int, tuple[Method, Explainer]] = field(default_factory=dict, repr=False, compare=False)
     _ends: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -94,6 +96,17 @@ class Stage:
             found = player_scores(method, self.case, seed=self.seed)
             self._scores[id(method)] = (method, found, time.perf_counter() - start)
         return self._scores[id(method)][1:]
+
+    def explainer_of(
+        self,
+        method: Method,
+    ) -> Explainer:
+        """The method as what can be asked again, and remembers; many times in its light setting, where it has one."""
+        if id(method) not in self._explainers:
+            light = method.with_parameters(**method.light) if method.light else method
+            asks = (partial(_ask, one, self.seed) for one in (light, method))
+            self._explainers[id(method)] = (method, Explainer(next(asks), whole=next(asks)))
+        return self._explainers[id(method)][1]
 
     def ends(
         self,
@@ -182,16 +195,18 @@ def applies(method: Method, environment: Environment) -> bool:
     return not method.modalities or environment.modality in method.modalities
 
 
-def score(method: Method, stage: Stage, *, question: Question) -> list[Score]:
-    """Measure every metric of one question for a method on a stage, between floor and ceiling.
+def score(method: Method, stage: Stage, *, question: Question, among: Collection[Metric] | None = None) -> list[Score]:
+    """Measure every metric of one question (of those `among`, if given) for a method on a stage, between floor and ceiling.
 
-    A metric that does not apply to these rows is recorded without a value and loses no other.
+    A metric that does not apply to these rows, or for which the method fails when it is asked again, is recorded without a value and loses
+    no other.
 
     Raises:
         NotApplicable, MethodError: as `player_scores`.
     """
     scores, spent = stage.scores_of(method)
-    return [_score(method, stage, metric, scores, spent) for metric in metrics_of(stage.environment, question=question)]
+    chosen = metrics_of(stage.environment, question=question)
+    return [_score(method, stage, metric, scores, spent) for metric in chosen if among is None or metric in among]
 
 
 def metrics_of(environment: Environment, *, question: Question) -> tuple[Metric, ...]:
@@ -214,7 +229,9 @@ def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = C
         NotApplicable: if the metric does not apply to these rows.
     """
     if metric.question == "method":
-        return metric.measure(_explainer(metric, stage, method), stage.case, scores)
+        if method is None:
+            raise InvalidInput(f"{metric.name} calls the method again: write measure(metric, stage, scores, method=...) (got method=None)")
+        return metric.measure(stage.explainer_of(method), stage.case, scores)
     with torch.no_grad():
         if metric.question == "game":
             return metric.measure(stage.answers, scores)
@@ -225,16 +242,8 @@ def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = C
         return metric.measure(scores, truth=truth.attributions[convention].to(scores.dtype), support=players, present=stage.game.present)
 
 
-def _explainer(metric: Metric, stage: Stage, method: Method | None) -> Callable[..., Tensor]:
-    """The method as a function of a case, and of a model in place of the case's own; an expensive one in its light setting."""
-    if method is None:
-        raise InvalidInput(f"{metric.name} calls the method again: write measure(metric, stage, scores, method=...) (got method=None)")
-    light = method.with_parameters(**method.light) if method.light else method
-
-    def explain(case: Case, *, model: nn.Module | None = None) -> Tensor:
-        return player_scores(light, case, model=model, seed=stage.seed)
-
-    return explain
+def _ask(method: Method, seed: int, case: Case, *, model: nn.Module | None = None) -> Tensor:
+    return player_scores(method, case, model=model, seed=seed)
 
 
 def _score(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: float) -> Score:
@@ -243,7 +252,7 @@ def _score(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: 
     try:
         measured = measure(metric, stage, scores, convention=convention, method=method)
         floor, ceiling = stage.ends(metric, convention)
-    except NotApplicable:
+    except (NotApplicable, MethodError):
         measured, floor, ceiling = scores.new_full((len(scores),), torch.nan), math.nan, math.nan
     summary = mean_and_interval(measured, generator=torch.Generator().manual_seed(stage.seed))
     return Score(

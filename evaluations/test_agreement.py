@@ -19,7 +19,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_distance_from_the_truth_is_recorded(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:
-    """Support, sign, size and rank of the scores against the exact truth."""
+    """Support, sign, size and rank of the scores against the exact truth, and how many players they speak of."""
     __tracebackhide__ = True
     with judging.measured(request.node.user_properties, cell, evaluation="agreement"):
-        judging.record_scores(request.node.user_properties, score(cell.method, laboratory.stage(cell.environment), question="truth"))
+        stage = laboratory.stage(cell.environment)
+        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="truth"))
+        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="scores"))

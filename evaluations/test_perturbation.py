@@ -1,4 +1,4 @@
-"""What the network itself says of a ranking, by deletion and insertion: recorded between floor and ceiling, never asserted."""
+"""What the network itself says of an attribution when it is asked for coalitions: recorded between floor and ceiling, never asserted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cells.parametrize(metafunc, cells.everywhere(laboratory, ["perturbation"], on=laboratory.scored()))
 
 
-def test_deletion_and_insertion_are_recorded(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:
-    """Areas under the deletion and insertion curves of the baseline game."""
+def test_answers_to_perturbed_inputs_are_recorded(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:
+    """Deletion, insertion and ROAD, soundness and completeness, sensitivity-n, infidelity, monotonicity, fidelity: one game's answers."""
     __tracebackhide__ = True
     with judging.measured(request.node.user_properties, cell, evaluation="perturbation"):
         judging.record_scores(request.node.user_properties, score(cell.method, laboratory.stage(cell.environment), question="game"))

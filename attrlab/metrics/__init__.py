@@ -1,10 +1,27 @@
 """Every number that an attribution is scored by, each once, by name."""
 
-from attrlab.metrics import agreement, localisation, perturbation, regions
+from attrlab.metrics import (
+    agreement,
+    complexity,
+    cost,
+    fidelity,
+    localisation,
+    monotonicity,
+    perturbation,
+    pointing,
+    randomisation,
+    regions,
+    soundness_completeness,
+    stability,
+    subsets,
+    targets,
+)
 from attrlab.metrics.metric import Metric
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*localisation.METRICS, *agreement.METRICS, *perturbation.METRICS, *regions.METRICS)
-}
+_OF_SCORES = (localisation, pointing, agreement, complexity)
+_OF_THE_GAME = (perturbation, regions, soundness_completeness, subsets, monotonicity, fidelity)
+_OF_THE_METHOD = (stability, randomisation, targets, cost)
+
+METRICS: dict[str, Metric] = {metric.name: metric for family in (*_OF_SCORES, *_OF_THE_GAME, *_OF_THE_METHOD) for metric in family.METRICS}
 
 __all__ = ["METRICS", "Metric"]

@@ -19,12 +19,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from attrlab.errors import InvalidInput
+from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.games.curves import Curve, Mode, Order
 from attrlab.games.game import Game
 from attrlab.games.plan import Jobs, Levels, concatenate
 from attrlab.games.ranking import Ranking, rank
-from attrlab.games.value import Value
+from attrlab.games.value import Value, worth
 from attrlab.metrics.answers import Answers, Asked, asked
 
 EXACT = 8
@@ -70,22 +70,11 @@ def mean_curve(
     """
     _require_options(order, mode, ranking, steps)
     known = asked(game)
-    name = ("mean_curve", order, mode, ranking, steps, value)
-    return known.reduced(scores, name, lambda: _mean_curve(known, scores, order, mode, ranking, steps, value))
-
-
-def _mean_curve(known: Answers, scores: Tensor, order: Order, mode: Mode, ranking: str, steps: int | None, value: Value) -> Curve:
-    scores = scores.detach().to(known.game.inputs.device)
-    ranked = rank(scores.abs() if ranking == "absolute" else scores, known.game.present, descending=order == "morf")
-    counts = _counts(ranked, steps)
-    values = _values(known, ranked, counts, mode, value) if scores.shape[1] else torch.zeros(counts.shape, device=counts.device).double()
-    undefined = ~ranked.defined | (ranked.count == 0)
-    return Curve(
-        fraction=counts.double() / ranked.count.clamp(min=1).unsqueeze(1),
-        value=values.masked_fill(undefined.unsqueeze(1), torch.nan),
-        valid=torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) > 0], 1) & ~undefined.unsqueeze(1),
-        forwards=known.forwards,
-    )
+    name = ("mean_curve", order, mode, ranking, steps)
+    if known.game.players == 0:
+        raise NotApplicable("no row has a player, so there is no order to follow: give feature_mask a player (got players=0)")
+    read = known.reduced(scores, name, lambda: _read(known, scores, order, mode, ranking, steps))
+    return known.reduced(scores, (*name, value), lambda: _curve(known, read, value))
 
 
 def seeded_ranks(
@@ -165,20 +154,59 @@ def _counts(ranked: Ranking, steps: int | None) -> Tensor:  # (batch, points) in
     return (2 * torch.arange(steps + 1, device=count.device) * count + steps) // (2 * steps)
 
 
-def _values(answers: Answers, ranked: Ranking, counts: Tensor, mode: Mode, value: Value) -> Tensor:  # (batch, points) float64
-    """The mean worth at each point."""
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What the network answered along a ranking, before a value function is chosen."""
+
+    ranked: Ranking
+    counts: Tensor  # (batch, points) int64
+    begin: Tensor  # (batch, points) int64: where the block that holds a point begins
+    exact: Tensor  # (batch, points) bool: points inside of blocks that are read exactly
+    tables: _Tables
+    levels: int  # over how many orders the other points are averaged
+    sample: Tensor  # (jobs,) int64
+    logits: Tensor  # (jobs, outputs): the levels of each order, then the tables
+
+
+def _read(answers: Answers, scores: Tensor, order: Order, mode: Mode, ranking: str, steps: int | None) -> _Read:
+    """Ask for every coalition that the mean curve of these scores needs."""
+    scores = scores.detach().to(answers.game.inputs.device)
+    ranked = rank(scores.abs() if ranking == "absolute" else scores, answers.game.present, descending=order == "morf")
+    counts = _counts(ranked, steps)
     begin = _start_of(ranked, counts)
     inside = counts > begin
     blocks = _exact_blocks(answers.game, ranked, begin, inside)
     exact = inside & (blocks.at.gather(1, begin.clamp(max=blocks.at.shape[1] - 1)) >= 0)
     ranks = seeded_ranks(ranked) if bool((inside & ~exact).any()) else seeded_ranks(ranked, orders=1)[:1]
-    read = torch.where(exact, begin, counts)
     tables = _tables(blocks, ranked, mode)
-    plans: list[Jobs] = [Levels(rank=one, threshold=read, mode=mode) for one in ranks]
-    joined = concatenate(*plans, tables)
-    *levels, table = joined.split(answers.worth(joined, value=value))
-    values = torch.stack(levels).mean(0).view(counts.shape) if len(levels) > 1 else levels[0].view(counts.shape)
-    return torch.where(exact, _means(blocks, tables, table, begin, counts), values) if len(table) else values
+    plans: list[Jobs] = [Levels(rank=one, threshold=torch.where(exact, begin, counts), mode=mode) for one in ranks]
+    joined = concatenate(*plans, tables) if len(tables) else concatenate(*plans)
+    return _Read(
+        ranked=ranked,
+        counts=counts,
+        begin=begin,
+        exact=exact,
+        tables=tables,
+        levels=len(ranks),
+        sample=joined.sample,
+        logits=answers.ask(joined),
+    )
+
+
+def _curve(answers: Answers, read: _Read, value: Value) -> Curve:
+    """The mean curve of one value function."""
+    found = worth(read.logits, answers.game.target[read.sample], value=value).double()
+    counts, points = read.counts, read.levels * read.counts.numel()
+    values = found[:points].view(read.levels, *counts.shape).mean(0)
+    if len(read.tables):
+        values = torch.where(read.exact, _means(read.tables, found[points:], read.begin, counts), values)
+    undefined = ~read.ranked.defined | (read.ranked.count == 0)
+    return Curve(
+        fraction=counts.double() / read.ranked.count.clamp(min=1).unsqueeze(1),
+        value=values.masked_fill(undefined.unsqueeze(1), torch.nan),
+        valid=torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) > 0], 1) & ~undefined.unsqueeze(1),
+        forwards=answers.forwards,
+    )
 
 
 def _start_of(ranked: Ranking, counts: Tensor) -> Tensor:  # (batch, points) int64
@@ -220,8 +248,9 @@ def _tables(blocks: _Blocks, ranked: Ranking, mode: Mode) -> _Tables:
     )
 
 
-def _means(blocks: _Blocks, tables: _Tables, table: Tensor, begin: Tensor, counts: Tensor) -> Tensor:  # (batch, points) float64
+def _means(tables: _Tables, table: Tensor, begin: Tensor, counts: Tensor) -> Tensor:  # (batch, points) float64
     """E(j) at every point inside a block that is read exactly; anything elsewhere."""
+    blocks = tables.blocks
     bits = tables.code.unsqueeze(1) >> torch.arange(EXACT, device=table.device)
     taken = (bits & 1).sum(1)
     sums = table.new_zeros(len(blocks.row), EXACT + 1).index_put_((tables.block, taken), table, accumulate=True)

@@ -21,6 +21,8 @@ from attrlab.metrics.answers import Asked, asked
 from attrlab.metrics.metric import Metric
 from attrlab.metrics.orders import mean_curve
 
+_MODES: tuple[Mode, Mode] = ("insertion", "deletion")
+
 
 def perturbation_area(
     game: Asked,
@@ -80,15 +82,6 @@ def normalised_area(
     return ((area(found) - nothing) / difference).where(defined, torch.nan)
 
 
-def insertion_minus_deletion(
-    game: Asked,
-    scores: Tensor,  # (batch, players)
-) -> Tensor:  # (batch,) float64
-    """The normalised insertion area minus the normalised deletion area."""
-    known = asked(game)
-    return perturbation_area(known, scores, mode="insertion") - perturbation_area(known, scores, mode="deletion")
-
-
 def area_between_curves(
     game: Asked,
     scores: Tensor,  # (batch, players)
@@ -97,13 +90,15 @@ def area_between_curves(
 ) -> Tensor:  # (batch,) float64
     """ABPC: the normalised area between removing the least relevant first (LeRF) and removing the most relevant first (MoRF).
 
+    Keeping all but the least relevant is inserting the most relevant, read backwards, so this is insertion minus deletion, exactly.
+
     Reference:
         Samek et al., 2017, section III (the difference of the two orders); Bluecher, Vielhaben and Strodthoff, "Decoupling pixel
         flipping and occlusion strategy", 2024.
     """
     known = asked(game)
-    lerf, morf = (perturbation_area(known, scores, mode="deletion", order=order, ranking=ranking) for order in ("lerf", "morf"))
-    return lerf - morf
+    kept, removed = (perturbation_area(known, scores, mode=mode, ranking=ranking) for mode in _MODES)
+    return kept - removed
 
 
 def mean_drop(
@@ -147,21 +142,11 @@ def _metric(mode: Mode, unit: Literal["normalised", "logit", "probability"]) -> 
 METRICS = (
     *(_metric(mode, unit) for unit in ("normalised", "logit", "probability") for mode in ("deletion", "insertion")),
     Metric(
-        name="insertion_minus_deletion",
-        question="game",
-        direction="higher",
-        range="unbounded; -1 to 1 for a monotone game, 0 for a constant map on an additive one",
-        formula="insertion − deletion",
-        reference="the difference of the two areas of Petsiuk et al., 'RISE', 2018",
-        measure=insertion_minus_deletion,
-        cost="2n forwards",
-    ),
-    Metric(
         name="abpc",
         question="game",
         direction="higher",
         range="unbounded; -1 to 1 for a monotone game, 0 for a constant map",
-        formula="∫ (v_LeRF − v_MoRF) / |v(N) − v(∅)| over k/n, both by deletion",
+        formula="∫ (v_LeRF − v_MoRF) / |v(N) − v(∅)| over k/n, both by deletion; equal to insertion − deletion",
         reference="Samek et al., 2017, section III; Bluecher et al., 2024 (area between perturbation curves)",
         measure=area_between_curves,
         cost="2n forwards",
