@@ -49,6 +49,7 @@ class StartedGNNExplainer(GNNExplainer):
         self._starts = edge, node
 
     def _initialize_masks(self, x, edge_index):
+        del x, edge_index
         edge, node = self._starts
         self.edge_mask = self.hard_edge_mask = self.node_mask = self.hard_node_mask = None
         if edge is not None:

@@ -43,7 +43,6 @@ def test_edge_masks_equal_those_of_torch_geometric_run_graph_by_graph(id):
     environment, batch = drawn(id)
     masks, start = started(batch, symmetric=False)
     ours = optimise(environment.model, batch.inputs, batch.baseline, batch.target, masks, start, PAPER, epochs=100, lr=0.01)
-    size, width = batch.inputs.shape[1:]
     begin, end = (
         torch.zeros(batch.inputs.numel(), dtype=torch.float64).index_copy(0, masks.entries, v).view(batch.inputs.shape)
         for v in (start, ours)
