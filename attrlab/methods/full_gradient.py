@@ -6,9 +6,10 @@ biases add, so that
 
     f(x) = Σ_i x_i ∂f/∂x_i + Σ_calls Σ_p b_call(p) ∂f/∂y_call(p)
 
-holds for any differentiable network. J a is the call's directional derivative along its own arguments, found by forward-mode
-differentiation of each call as it is seen; so nothing hangs on module types, their order, or reuse. What a call escapes (an autograd
-function of its own) is caught by the sum, which is checked.
+holds for any differentiable network. J a is the call's directional derivative along its own arguments. For dense and convolutional calls
+y - J a is the bias they are given, for rectifiers, pooling and rearrangements 0; of any other call J a is found by forward-mode
+differentiation as the call is seen. So nothing hangs on module types, their order, or reuse, and a call that escapes (an autograd
+function of one's own) is caught by the sum, which is checked.
 """
 
 from __future__ import annotations
@@ -29,6 +30,18 @@ from attrlab.methods.operations import outputs_at
 
 _ROUNDING = 16
 """A bias this many units in the last place of y and J a is none."""
+
+_STATED = frozenset("linear conv1d conv2d conv3d".split())
+"""Calls whose bias is their third argument, for channels in the second dimension (of `linear`, in the last)."""
+
+_NONE = frozenset(
+    """
+    relu relu_ leaky_relu max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+    adaptive_max_pool2d flatten view reshape permute transpose squeeze unsqueeze movedim expand sum mean neg __getitem__ contiguous clone
+    dropout identity gather
+    """.split()
+)
+"""Calls that are positively homogeneous in their only tensor that depends on the input, and so have no bias (Euler)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +135,14 @@ def _checked(decomposition: Decomposition, outputs: Tensor) -> Decomposition:
     return decomposition
 
 
+def _difference(value: Tensor, along: Tensor | None) -> Tensor:
+    """The bias y - J a, 0 where it is nothing but rounding; of a result that is not differentiated, the result."""
+    if along is None or not value.is_floating_point():
+        return value
+    rounding = _ROUNDING * torch.finfo(value.dtype).eps * (value.abs() + along.abs())
+    return torch.where((value - along).abs() <= rounding, 0, value - along)
+
+
 class _ImplicitBiases(TorchFunctionMode):
     """Follow what depends on the input, and find the implicit bias y - J a of every call on it."""
 
@@ -138,17 +159,37 @@ class _ImplicitBiases(TorchFunctionMode):
             return func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
         versions = [(tensor, tensor._version) for tensor in tensors_of((args, kwargs))]
-        tangents = self._along_itself(name, func, args, kwargs)
+        stated = self._stated(name, args, kwargs)
+        tangents = self._along_itself(name, func, args, kwargs) if stated is None else []
         result = func(*args, **kwargs)
         written = any(tensor._version != version for tensor, version in versions)
         results = list(tensors_of(args[0] if name == "__setitem__" else result))
-        if len(tangents) != len(results):
+        if stated is not None:
+            biases = [stated.expand_as(y) if y.is_floating_point() else stated for y in results]
+        elif len(tangents) == len(results):
+            biases = [_difference(y.detach(), tangent) for y, tangent in zip(results, tangents, strict=True)]
+        else:
             raise NotApplicable(f"the call {name!r} gives other results when it is differentiated (got {len(tangents)} for {len(results)})")
-        biased = [self._note(name, y, tangent) for y, tangent in zip(results, tangents, strict=True)]
+        biased = [self._note(name, y, bias) for y, bias in zip(results, biases, strict=True)]
         if isinstance(result, Tensor) and biased[0] and not written:
             result = result.clone()  # so that a call in place leaves the noted result alone
             self._reached[id(result)] = result
         return result
+
+    def _stated(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+        """The bias of a call that is known by name, shaped to be expanded over its result; None where it must be found."""
+        depends = [id(tensor) in self._reached for tensor in tensors_of((args, kwargs))]
+        if sum(depends) > 1 or not depends[0] or not isinstance(args[0], Tensor):
+            return None
+        if name in _NONE:
+            return args[0].new_zeros(())
+        if name not in _STATED or args[0].dim() < 2:
+            return None
+        bias = args[2] if len(args) > 2 else kwargs.get("bias")
+        if bias is None:
+            return args[0].new_zeros(())
+        spatial = 0 if name == "linear" else int(name[4])
+        return bias.detach().view(-1, *[1] * spatial) if isinstance(bias, Tensor) else None
 
     def _along_itself(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor | None]:
         """The call's directional derivative along those of its arguments that depend on the input: J a."""
@@ -171,15 +212,11 @@ class _ImplicitBiases(TorchFunctionMode):
             return type(value)(self._dual(part) for part in value)
         return {key: self._dual(part) for key, part in value.items()} if isinstance(value, dict) else value
 
-    def _note(self, name: str, y: Tensor, tangent: Tensor | None) -> bool:
+    def _note(self, name: str, y: Tensor, bias: Tensor) -> bool:
         """Note a result, and its bias if it has one."""
         if not (y.requires_grad and y.is_floating_point()):
             return False
         self._reached[id(y)] = y
-        value = y.detach()
-        along = torch.zeros_like(value) if tangent is None else tangent
-        rounding = _ROUNDING * torch.finfo(value.dtype).eps * (value.abs() + along.abs())
-        bias = torch.where((value - along).abs() <= rounding, 0, value - along)
-        if biased := bool((bias != 0).any()):
+        if biased := bool(torch.count_nonzero(bias)):
             self.biases.append((name, y, bias))
         return biased
