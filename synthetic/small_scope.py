@@ -70,6 +70,22 @@ class SmallNetworks:
             value = (weight @ value + bias.unsqueeze(2)).clamp(min=0)
         return (self.weights[-1] @ value + self.biases[-1].unsqueeze(2)).squeeze(1)
 
+    def least_preactivation(self, points: Tensor) -> Tensor:  # (points, inputs) -> (networks, points)
+        """How far every point is from the nearest kink of a unit; infinite without units."""
+        value = points.T.expand(len(self), -1, -1)
+        least = torch.full((len(self), len(points)), torch.inf, dtype=torch.float64)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            before = weight @ value + bias.unsqueeze(2)
+            least, value = torch.minimum(least, before.abs().amin(1)), before.clamp(min=0)
+        return least
+
+    def reached(self) -> Tensor:  # (networks, inputs) bool
+        """From which inputs a path of non-zero weights leads to the output."""
+        paths = self.weights[0].abs()
+        for weight in self.weights[1:]:
+            paths = weight.abs() @ paths
+        return paths.squeeze(1) > 0
+
     def gradients(self, points: Tensor) -> Tensor:  # (points, inputs) -> (networks, points, inputs)
         """The gradient of every network at every point, by the chain rule; exact, for points off the kinks."""
         count = len(points)

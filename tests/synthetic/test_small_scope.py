@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthetic.formulas import formula_of
-from synthetic.gadgets import relu_network
+from synthetic.gadgets import least_preactivation, relu_network
 from synthetic.small_scope import SHAPES, cells, knowledge, small_networks
 
 POINTS = torch.rand(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 8 - 4
@@ -54,6 +54,20 @@ def test_values_and_gradients_are_those_of_the_torch_network(inputs, hidden):
         (slope,) = torch.autograd.grad(found.sum(), points, allow_unused=True)
         assert torch.allclose(found[:, 0], values[k], atol=1e-12)  # rounding of sums of five terms
         assert torch.equal(torch.zeros_like(points) if slope is None else slope, slopes[k])
+
+
+@pytest.mark.parametrize("hidden", SHAPES[1:])
+def test_the_distance_from_a_kink_is_the_one_that_hooks_see(hidden):
+    networks = small_networks(2, hidden)
+    least = networks.least_preactivation(POINTS[:5])
+    for k in range(0, len(networks), max(1, len(networks) // 20)):
+        seen = [least_preactivation(relu_network(networks.layers(k)).double(), point[None]) for point in POINTS[:5]]
+        assert torch.allclose(least[k], torch.tensor(seen, dtype=torch.float64), atol=1e-12)  # rounding of sums of three terms
+
+
+def test_an_input_without_a_path_of_weights_is_one_whose_columns_are_zero():
+    networks = small_networks(2, (1,))
+    assert torch.equal(networks.reached(), networks.weights[0].squeeze(1) != 0)
 
 
 def lines():

@@ -1,0 +1,220 @@
+"""Small scope, exhaustively: every network up to a size, at every point of a lattice, in order of size.
+
+A refutation found this way is the smallest there is in that order; none found is a bounded proof. Many networks are put to a method
+at once where its scores are the same on each network alone, which is tried; where not, one at a time. What is reported was found on
+the network alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+
+from attrlab.axioms import Axiom
+from attrlab.claims import MARGIN
+from attrlab.errors import MethodError, NotApplicable
+from attrlab.games import Policy
+from attrlab.judge import Examination, examine
+from attrlab.method import Method, player_scores
+from evaluations.small_cases import VALUES, WIDTH, Block, blocks, can_enumerate
+
+Size = tuple[int, tuple[int, ...]]
+
+SCOPES: dict[str, tuple[Size, ...]] = {
+    "tiny": ((1, ()), (2, ()), (1, (1,)), (2, (1,))),
+    "default": ((1, ()), (2, ()), (1, (1,)), (2, (1,)), (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1))),
+    "large": ((1, ()), (2, ()), (1, (1,)), (2, (1,)), (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1)), (1, (2, 1)), (2, (2, 1))),
+}
+"""Sizes (inputs, units of each hidden layer) by the name of the scope, in order."""
+
+ROUNDING = 1e-9
+"""Scores on a network alone and beside others may differ by the rounding of differently ordered sums."""
+
+TRIED = 3
+"""Networks on which a method is tried alone, of the first block in which there are as many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhausted:
+    """What an exhaustive search found.
+
+    Attributes:
+        scope: its name.
+        networks: how many networks were examined.
+        rows: how many (network, input, baseline).
+        refutation: the smallest, or None.
+        worst: the largest violation met that was not refuted.
+        inconclusive: how many networks have a violation between the tolerance and 100 x the tolerance.
+        refusal: why the method did not apply to networks it refused, once.
+        refused: how many those are.
+        finished: whether the scope was gone through to its end, or to its refutation.
+        seconds: how long it took.
+    """
+
+    scope: str
+    networks: int
+    rows: int
+    refutation: Examination | None
+    worst: float
+    inconclusive: int
+    refusal: str
+    refused: int
+    finished: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        lattice = f"x in {{{', '.join(f'{value:g}' for value in VALUES)}}}^d"
+        count = f"{self.networks:,} networks, {self.rows:,} rows with {lattice}"
+        if self.refutation is not None:
+            return f"refuted; the smallest counterexample of the scope {self.scope!r}, after {count}"
+        if not self.networks:
+            return f"nothing could be asked in the scope {self.scope!r}: {self.refusal or 'the axiom says nothing about these networks'}"
+        bounded = "holds on all" if self.finished else "holds on the first"
+        doubt = f"; inconclusive on {self.inconclusive}" if self.inconclusive else ""
+        refused = f"; refuses {self.refused}" if self.refused else ""
+        return f"{bounded} {count} (scope {self.scope!r}, worst violation {self.worst:.2g}){doubt}{refused}"
+
+
+def exhaust(
+    method: Method,
+    axiom: Axiom,
+    *,
+    tolerance: float,
+    scope: str = "default",
+    policy: Policy | None = None,
+    seed: int = 0,
+    limit_s: float = 60.0,
+    progress: Callable[[Iterable[Block]], Iterable[Block]] = iter,
+) -> Exhausted:
+    """Examine `axiom` for `method` on every network of a scope, until one refutes it or `limit_s` seconds have passed.
+
+    Raises:
+        KeyError: if there is no such scope.
+        NotApplicable: if the axiom needs what is not known of enumerated networks.
+        MethodError: if the method raises, or returns something that cannot be read.
+    """
+    if not can_enumerate(axiom):
+        raise NotApplicable(f"{axiom.name} needs {', '.join(axiom.needs)}, which is not known of enumerated networks")
+    search = _Search(method=method, axiom=axiom, tolerance=tolerance, policy=policy or Policy(), seed=seed)
+    start, finished, refutation = time.perf_counter(), True, None
+    for block in progress(blocks(axiom, SCOPES[scope], width=search.width(axiom, SCOPES[scope]), policy=search.policy)):
+        refutation = search.look(block)
+        if refutation is not None:
+            break
+        if time.perf_counter() - start > limit_s:
+            finished = False
+            break
+    return Exhausted(
+        scope=scope,
+        networks=search.networks,
+        rows=search.rows,
+        refutation=refutation,
+        worst=search.worst,
+        inconclusive=search.inconclusive,
+        refusal=search.refusal,
+        refused=search.refused,
+        finished=finished,
+        seconds=time.perf_counter() - start,
+    )
+
+
+@dataclass(kw_only=True)
+class _Search:
+    """The state of one search."""
+
+    method: Method
+    axiom: Axiom
+    tolerance: float
+    policy: Policy
+    seed: int
+    networks: int = 0
+    rows: int = 0
+    worst: float = 0.0
+    inconclusive: int = 0
+    refusal: str = ""
+    refused: int = 0
+
+    def width(self, axiom: Axiom, sizes: tuple[Size, ...]) -> int:
+        """How many networks are put to the method at once: many, if it scores each of the first ones as it does alone."""
+        for block in blocks(axiom, sizes, policy=self.policy):
+            if len(block.members) > 1:
+                return WIDTH if self._scores_alike(block) else 1
+        return WIDTH
+
+    def _scores_alike(self, block: Block) -> bool:
+        try:
+            together = player_scores(self.method, block.case, seed=self.seed)
+        except NotApplicable:
+            return False
+        last = len(block.members) - 1
+        for member in sorted({round(last * step / (TRIED - 1)) for step in range(TRIED)}):
+            rows = block.case.target == member
+            if not bool(rows.any()):
+                continue
+            try:
+                alone = player_scores(self.method, block.alone(member, self.policy), seed=self.seed)
+            except NotApplicable:
+                return False
+            if float((together[rows] - alone).abs().max()) > ROUNDING * float(alone.abs().max().clamp(min=1)):
+                return False
+        return True
+
+    def look(self, block: Block) -> Examination | None:
+        """Examine one block, and return the smallest refutation in it."""
+        for member in self._suspects(block):
+            found = self._alone(block, member)
+            if found is not None and found.judgement == "refuted":
+                self._count(block, member + 1)
+                return found
+            self.inconclusive += found is not None and found.judgement == "inconclusive"
+            self.worst = max(self.worst, 0.0 if found is None else found.measured)
+        self._count(block, len(block.members))
+        return None
+
+    def _count(self, block: Block, members: int) -> None:
+        self.networks += members
+        self.rows += int((block.case.target < members).sum())
+
+    def _suspects(self, block: Block) -> list[int]:
+        """The networks of a block whose violation is above the tolerance, the smallest first; all where the method refuses the block."""
+        try:
+            finding = self.axiom.measure(lambda case: player_scores(self.method, case, seed=self.seed), block.case)
+        except NotApplicable as refusal:
+            self.refusal = str(refusal)
+            if len(block.members) == 1:
+                self.refused += 1
+                return []
+            return list(range(len(block.members)))
+        violation = finding.violation
+        allowed = violation[violation <= MARGIN * self.tolerance]
+        self.worst = max(self.worst, float(allowed.max()) if len(allowed) else 0.0)
+        return sorted(set(block.case.target[violation > self.tolerance].tolist()))
+
+    def _alone(self, block: Block, member: int) -> Examination | None:
+        """Examine one network alone, on its smallest rows first."""
+        case = block.alone(member, self.policy)
+        if not len(case):
+            return None
+        try:
+            found = examine(self.method, self.axiom, case, tolerance=self.tolerance, seed=self.seed)
+        except NotApplicable as refusal:
+            self.refusal, self.refused = str(refusal), self.refused + 1
+            return None
+        if found.judgement != "refuted":
+            return found
+        return self._smallest_row(block, member) or found
+
+    def _smallest_row(self, block: Block, member: int) -> Examination | None:
+        """The refutation on the smallest row that refutes without the others."""
+        case = block.alone(member, self.policy)
+        for row in range(len(case)):
+            try:
+                found = examine(self.method, self.axiom, case.rows(torch.tensor([row])), tolerance=self.tolerance, seed=self.seed)
+            except (NotApplicable, MethodError):
+                continue
+            if found.judgement == "refuted":
+                return found
+        return None
