@@ -10,8 +10,9 @@ relu(relu(z - c) - r) = relu(relu(z) - c - r), because both are positive only wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import torch
@@ -35,7 +36,7 @@ class DrawnNetwork:
     Attributes:
         formula: f in one line of mathematics, with x1 ... xd.
         model: float64, eval mode, every activation an `nn.ReLU` of its own.
-        equal: networks that compute the same function on all of R^d, by the name of the rewriting.
+        rewrite: builds `equal`, networks that compute the same function on all of R^d, by the name of the rewriting.
         independent: whether f is known not to depend on the column anywhere.
         orbit: f is symmetric in columns that share a number; -1 where nothing is known.
         unreachable: whether no path of non-zero weights leads from the column to the output.
@@ -48,7 +49,7 @@ class DrawnNetwork:
 
     formula: str
     model: nn.Module
-    equal: Mapping[str, nn.Module]
+    rewrite: Callable[[], Mapping[str, nn.Module]]
     independent: tuple[bool, ...]
     orbit: tuple[int, ...]
     unreachable: tuple[bool, ...]
@@ -57,6 +58,11 @@ class DrawnNetwork:
     redundant: tuple[bool, ...]
     lipschitz: float
     branches: tuple[tuple[float, nn.Module], ...] = ()
+
+    @cached_property
+    def equal(self) -> Mapping[str, nn.Module]:
+        """Networks that compute the same function on all of R^d, by the name of the rewriting; built when first asked for."""
+        return self.rewrite()
 
 
 class FunctionalReLU(nn.Module):
@@ -237,16 +243,11 @@ def _drawn(
 ) -> DrawnNetwork:
     """The network of `layers`; what is known is read off them, or off `function`, simpler layers that compute the same."""
     seen = layers if function is None else function
-    rewritten = {name: rewrite(layers) for name, rewrite in REWRITINGS.items()} if len(layers) > 1 else {}
-    others = {**equal, **rewritten} | ({} if function is None else {"without the disguise": function})
-    networks: dict[str, nn.Module] = {name: relu_network(other) for name, other in others.items()}
-    networks |= {"functional relu": FunctionalReLU(layers), "double negation": _negated_twice(layers)}
-    if len(layers) > 1:
-        networks["batch norm"] = _with_batch_norm(layers)
+    others = equal if function is None else {**equal, "without the disguise": function}
     return DrawnNetwork(
         formula=formula_of(layers),
         model=frozen(relu_network(layers)),
-        equal=MappingProxyType({name: frozen(network) for name, network in networks.items()}),
+        rewrite=lambda: _rewritten(layers, others),
         independent=unreachable(seen),
         orbit=summed(seen) if orbit is None else orbit,
         unreachable=unreachable(layers),
@@ -255,6 +256,16 @@ def _drawn(
         redundant=redundant or (False,) * len(layers[0][0][0]),
         lipschitz=lipschitz(seen),
     )
+
+
+def _rewritten(layers: Layers, others: Mapping[str, Layers]) -> Mapping[str, nn.Module]:
+    """The `others` and all rewritings of a network, by name."""
+    rewritten = {name: rewrite(layers) for name, rewrite in REWRITINGS.items()} if len(layers) > 1 else {}
+    networks: dict[str, nn.Module] = {name: relu_network(other) for name, other in {**others, **rewritten}.items()}
+    networks |= {"functional relu": FunctionalReLU(layers), "double negation": _negated_twice(layers)}
+    if len(layers) > 1:
+        networks["batch norm"] = _with_batch_norm(layers)
+    return MappingProxyType({name: frozen(network) for name, network in networks.items()})
 
 
 def _negated_twice(layers: Layers) -> nn.Module:

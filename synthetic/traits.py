@@ -23,6 +23,7 @@ TRAITS: Mapping[str, str] = MappingProxyType(
         "monotone": "non-decreasing in every player",
         "multilinear": "linear in each player on its own, so that path integral and Shapley value agree",
         "non_monotone": "some player raises the output here and lowers it there",
+        "nonnegative_inputs": "inputs are at least 0, and the baseline is 0",
         "off_lattice": "zero on all coalitions, and not between them",
         "on_kinks": "units stand on their kinks, so that a convention decides their slope",
         "piecewise_linear": "linear between finitely many kinks",
