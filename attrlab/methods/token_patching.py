@@ -50,6 +50,7 @@ def activation_patching(
         InvalidInput: if there is no such layer or direction, or shapes do not fit.
 
     Example:
+        >>> import torch
         >>> x = torch.tensor([[[2.0], [3.0]]])
         >>> activation_patching(lambda x: x.prod(1), x, target=torch.tensor([0]), baseline=0 * x, feature_mask=torch.tensor([[[0], [1]]]))
         tensor([[[6.],
