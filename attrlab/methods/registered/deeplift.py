@@ -5,7 +5,20 @@ from __future__ import annotations
 from attrlab.claims import holds, violates
 from attrlab.method import Method
 from attrlab.methods.deeplift import deeplift
+from attrlab.methods.deeplift_rescale import deeplift_rescale
+from attrlab.methods.expectations import deepshap
 from attrlab.registry import register_method
+
+_CLAIMS = (
+    holds("completeness", because="summation-to-delta: multipliers are Δoutput / Δinput at every layer (equation 1)"),
+    violates("dummy", witness="dummy-witness-v1", because="units that cancel are rescaled apart: it sees the network, not the function"),
+    violates(
+        "implementation_invariance",
+        witness="invariance-witness-v1",
+        because="the chain rule does not hold for differences (Sundararajan 2017)",
+    ),
+    violates("symmetry", witness="symmetry-witness-v1", because="equal functions implemented in two ways get different multipliers"),
+)
 
 register_method(
     Method(
@@ -14,19 +27,30 @@ register_method(
         convention="integrated_gradients",
         reference="Shrikumar, Greenside, Kundaje (2017), equations 1 to 5; Captum's DeepLift (Rescale)",
         cost="4 forwards + 1 backward, preflight included",
+        claims=_CLAIMS,
+    )
+)
+
+register_method(
+    Method(
+        name="deeplift_rescale",
+        attribute=deeplift_rescale,
+        convention="integrated_gradients",
+        reference="Shrikumar, Greenside, Kundaje (2017), equations 1 to 5 and 10 (Rescale); products by the Shapley value of their factors",
+        cost="2 forwards + 1 backward on twice the rows",
+        claims=_CLAIMS,
+    )
+)
+
+register_method(
+    Method(
+        name="deepshap",
+        attribute=deepshap,
+        reference="Lundberg, Lee (2017), section 4.2; Chen, Lundberg, Lee (2019), section 2",
+        cost="2 forwards + 1 backward on twice the rows, for every reference row",
+        needs=frozenset({"reference data"}),
         claims=(
-            holds("completeness", because="summation-to-delta: multipliers are Δoutput / Δinput at every layer (equation 1)"),
-            violates(
-                "dummy", witness="dummy-witness-v1", because="units that cancel are rescaled apart: it sees the network, not the function"
-            ),
-            violates(
-                "implementation_invariance",
-                witness="invariance-witness-v1",
-                because="the chain rule does not hold for differences (Sundararajan 2017)",
-            ),
-            violates(
-                "symmetry", witness="symmetry-witness-v1", because="equal functions implemented in two ways get different multipliers"
-            ),
+            violates("completeness", witness="sum-witness-v1", because="it is complete against the mean of f over the reference data"),
         ),
     )
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from attrlab.claims import holds
+from attrlab.claims import holds, violates
 from attrlab.method import Method
+from attrlab.methods.adaptive_paths import blur_ig, guided_ig
 from attrlab.methods.captum_paths import captum_integrated_gradients
+from attrlab.methods.expectations import expected_gradients
 from attrlab.methods.paths import exact_integrated_gradients, integrated_gradients
 from attrlab.methods.registered.reasons import ONLY_THE_PATH
 from attrlab.registry import register_method
@@ -61,5 +63,42 @@ register_method(
             holds("implementation_invariance", because=ONLY_THE_PATH),
             holds("symmetry", because=_STRAIGHT),
         ),
+    )
+)
+
+register_method(
+    Method(
+        name="expected_gradients",
+        attribute=expected_gradients,
+        reference="Erion, Janizek, Sturmfels, Lundberg, Lee (2021), equation 3; GradientSHAP",
+        cost="samples (forward + backward), 200 by default",
+        needs=frozenset({"reference data"}),
+        light={"samples": 16},
+        claims=(
+            violates("completeness", witness="sum-witness-v1", because="it is complete against the mean of f over the reference data"),
+        ),
+    )
+)
+
+register_method(
+    Method(
+        name="blur_ig",
+        attribute=blur_ig,
+        modalities=frozenset({"image"}),
+        reference="Xu, Venugopalan, Sundararajan (2020), equation 6",
+        cost="steps (forward + backward), 100 by default",
+        light={"steps": 10},
+    )
+)
+
+register_method(
+    Method(
+        name="guided_ig",
+        attribute=guided_ig,
+        convention="integrated_gradients",
+        reference="Kapishnikov, Venugopalan, Avci, Wedin, Terry, Bolukbasi (2021), algorithm 1",
+        cost="steps (forward + backward), 200 by default, one after the other",
+        light={"steps": 10},
+        claims=(holds("dummy", because="∂_i f = 0 everywhere"),),
     )
 )
