@@ -10,6 +10,8 @@ FAMILIES = (
     "gradients",
     "paths",
     "deeplift",
+    "backward_rules",
+    "relevance",
     "coalitions",
     "graphs",
     "class_activation",
