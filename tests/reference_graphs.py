@@ -84,3 +84,41 @@ def shapley_of_a_group(value, players, group):
         for chosen in itertools.combinations(others, size):
             total += weight * (value(frozenset(chosen) | frozenset(group)) - value(frozenset(chosen)))
     return total
+
+
+def walk_by_derivatives(network, adjacency, features, walk):
+    """R_W of one graph: the mixed derivative of network([A1, ..., AL], X) by one entry of each layer's own adjacency, times these."""
+    layers = [adjacency.clone().requires_grad_() for _ in walk[1:]]
+    value = network(layers, features)
+    for layer, (source, receiver) in zip(layers, itertools.pairwise(walk), strict=True):
+        if not value.requires_grad:
+            return 0.0
+        (slope,) = torch.autograd.grad(value, layer, create_graph=True, allow_unused=True)
+        if slope is None:
+            return 0.0
+        value = slope[receiver, source] * adjacency[receiver, source]
+    return float(value.detach())
+
+
+def lrp_gamma_of_nodes(adjacency, features, weights, gamma):
+    """Relevance of each node's features in relu(A relu(A X W1) W2) summed, by LRP-gamma layer by layer and unit by unit."""
+    hidden, inner = [features], []
+    for weight in weights:
+        inner.append(adjacency @ hidden[-1])
+        hidden.append(torch.relu(inner[-1] @ weight))
+    relevance = hidden[-1]
+    for weight, heard, below in zip(reversed(weights), reversed(inner), reversed(hidden[:-1]), strict=True):
+        leaning = weight + gamma * weight.clamp(min=0)
+        at_heard = torch.zeros_like(heard)
+        for i in range(len(heard)):
+            for k in range(weight.shape[1]):
+                total = sum(heard[i, c] * leaning[c, k] for c in range(weight.shape[0]))
+                for c in range(weight.shape[0]):
+                    at_heard[i, c] += heard[i, c] * leaning[c, k] / total * relevance[i, k] if relevance[i, k] != 0 else 0
+        relevance = torch.zeros_like(below)
+        for i in range(len(heard)):
+            for c in range(heard.shape[1]):
+                for j in range(len(below)):
+                    if heard[i, c] != 0:
+                        relevance[j, c] += adjacency[i, j] * below[j, c] / heard[i, c] * at_heard[i, c]
+    return relevance.sum(1)

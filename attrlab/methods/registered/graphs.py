@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from attrlab.claims import Claim, holds, violates
 from attrlab.method import Method
 from attrlab.methods.attention_readout import attention_readout
 from attrlab.methods.edge_predictor import pg_explainer
@@ -16,11 +17,17 @@ from attrlab.methods.graph_adapters import (
 )
 from attrlab.methods.graph_masks import gnn_explainer
 from attrlab.methods.subgraph_x import subgraph_x
+from attrlab.methods.walks import gnn_lrp
 from attrlab.registry import register_method
 
 _GRAPHS = frozenset({"graph"})
 _LIBRARY = "torch-geometric 2.8"
 _TWIN = frozenset({"twin"})
+_MASK = "masks lie in [0, 1], whatever the size of the output"
+_HARD = "a first gradient of 0 makes a hard mask"
+_ADAM = "Adam divides rounding by its own size where a gradient is nearly 0"
+_PIECE = "with its ReLUs held the network is the polynomial that f is around x, so only f around x is read"
+_FLOAT32 = "Captum holds weights and sums in float32, whose rounding is 6e-8"
 
 register_method(
     Method(
@@ -30,6 +37,17 @@ register_method(
         reference="Ying et al. (2019), equations 5 to 7; coefficients of torch-geometric 2.8",
         cost="epochs (forward + backward), 100 by default",
         light={"epochs": 10},
+        claims=(
+            violates("completeness", witness="edge-types-v1", because=_MASK),
+            holds("dummy", because=_HARD),
+            violates("symmetry", witness="edge-types-v1", because="masks start from noise, which a finite number of steps remembers"),
+            holds(
+                "implementation_invariance",
+                because="it reads the network only through its gradient between baseline and input",
+                tolerance=1e-6,
+                origin=_ADAM,
+            ),
+        ),
     )
 )
 
@@ -42,6 +60,7 @@ register_method(
         cost="1 forward; before, epochs x reference rows (forward + backward), once a call",
         light={"epochs": 1, "batch_size": 8},
         needs=frozenset({"reference data"}),
+        claims=(violates("completeness", witness="edge-types-v1", because=_MASK),),
     )
 )
 
@@ -53,6 +72,10 @@ register_method(
         reference="Yuan et al. (2021), algorithm 1, equations 3 to 6",
         cost="1 forward per node set, at most rollouts x expansions x 2 samples; 100 samples by default",
         light={"rollouts": 4, "samples": 8},
+        claims=(
+            violates("completeness", witness="edge-types-v1", because="the answer is a set of nodes"),
+            violates("dummy", witness="edge-types-v1", because="a subgraph is connected and keeps what lies between; the rest of it too"),
+        ),
     )
 )
 
@@ -63,6 +86,29 @@ register_method(
         modalities=_GRAPHS,
         reference="Velickovic et al. (2018), equation 3; read out as in torch-geometric's AttentionExplainer",
         cost="1 forward + 1 backward per attention layer",
+        claims=(
+            violates("completeness", witness="attention-decoy-v1", because="it is blind to what is done with what is heard"),
+            violates("dummy", witness="attention-decoy-v1", because="every node attends, also where its answer is not used"),
+        ),
+    )
+)
+
+register_method(
+    Method(
+        name="gnn_lrp",
+        attribute=gnn_lrp,
+        modalities=_GRAPHS,
+        reference="Schnake et al. (2022), equations 5 to 9; all walks gathered",
+        cost="8 (forward + backward) + 2 forwards",
+        claims=(
+            holds(
+                "completeness", given=("polynomial",), because="without ReLUs the held network is the network, whose terms are shared out"
+            ),
+            violates("completeness", witness="edge-type-or-v1", because="the held network is another at the baseline than the network"),
+            holds("dummy", because=_PIECE),
+            holds("implementation_invariance", because=_PIECE),
+            holds("symmetry", because=f"{_PIECE}, and integrates along a path that preserves symmetry"),
+        ),
     )
 )
 
@@ -75,6 +121,7 @@ register_method(
         cost="epochs (forward + backward), 100 by default, one row at a time",
         light={"epochs": 2},
         needs=_TWIN,
+        claims=(violates("completeness", witness="edge-types-v1", because=_MASK), holds("dummy", because=_HARD)),
     )
 )
 
@@ -113,14 +160,34 @@ register_method(
     )
 )
 
-for _name, _algorithm, _cost, _light in (
-    ("integrated_gradients", "IntegratedGradients", "n_steps (forward + backward), 50 by default", {"n_steps": 2}),
-    ("saliency", "Saliency", "1 forward + 1 backward", {}),
-    ("input_x_gradient", "InputXGradient", "1 forward + 1 backward", {}),
-    ("deconvolution", "Deconvolution", "1 forward + 1 backward", {}),
-    ("guided_backprop", "GuidedBackprop", "1 forward + 1 backward", {}),
-    ("shapley_value_sampling", "ShapleyValueSampling", "n_samples x directed edges forwards, 25 samples by default", {"n_samples": 1}),
-):
+_EFFICIENT = holds("completeness", because="efficiency in every order (Shapley 1953)", tolerance=1e-6, origin=_FLOAT32)
+_PATH = holds("completeness", because="fundamental theorem of calculus along the path", tolerance=1e-6, origin=_FLOAT32)
+_SYMMETRIC = holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j", tolerance=1e-6, origin=_FLOAT32)
+_DUMMY = holds("dummy", because="what never changes f has neither slope nor marginal")
+
+_captum: tuple[tuple[str, str, str, str | None, dict[str, int], tuple[Claim, ...]], ...] = (
+    (
+        "integrated_gradients",
+        "IntegratedGradients",
+        "n_steps (forward + backward), 50 by default",
+        "n_steps",
+        {"n_steps": 2},
+        (_PATH, _DUMMY, _SYMMETRIC),
+    ),
+    ("saliency", "Saliency", "1 forward + 1 backward", None, {}, (_DUMMY, _SYMMETRIC)),
+    ("input_x_gradient", "InputXGradient", "1 forward + 1 backward", None, {}, (_DUMMY, _SYMMETRIC)),
+    ("deconvolution", "Deconvolution", "1 forward + 1 backward", None, {}, ()),
+    ("guided_backprop", "GuidedBackprop", "1 forward + 1 backward", None, {}, ()),
+    (
+        "shapley_value_sampling",
+        "ShapleyValueSampling",
+        "n_samples x directed edges forwards, 25 samples by default",
+        "n_samples",
+        {"n_samples": 1},
+        (_EFFICIENT, _DUMMY),
+    ),
+)
+for _name, _algorithm, _cost, _budget, _light, _claims in _captum:
     register_method(
         Method(
             name=f"pyg_{_name}",
@@ -129,7 +196,9 @@ for _name, _algorithm, _cost, _light in (
             convention="integrated_gradients" if _name == "integrated_gradients" else None,
             reference=f"{_algorithm} of Captum 0.9 through CaptumExplainer of {_LIBRARY}",
             cost=f"{_cost}, one row at a time",
+            budget=_budget,
             light=_light,
             needs=_TWIN,
+            claims=_claims,
         )
     )
