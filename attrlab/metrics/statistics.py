@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -56,3 +57,66 @@ def mean_and_interval(
     tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
     low, high = defined[chosen].mean(1).quantile(tails).tolist()
     return Summary(mean=float(defined.mean()), interval=(low, high), rows=len(defined))
+
+
+def paired_difference(
+    first: Tensor,  # (rows,), NaN where not defined
+    second: Tensor,  # (rows,)
+    *,
+    generator: torch.Generator,  # on the CPU
+    draws: int = 1000,
+) -> Summary:
+    """The mean of first - second over the rows on which both are defined, with the interval of that mean.
+
+    Two methods asked about the same rows are compared row by row, since what makes a row hard makes it hard for both; intervals of the two
+    means may overlap where that of the difference excludes 0.
+
+    Raises:
+        InvalidInput: if the shapes differ, or as `mean_and_interval`.
+
+    Reference:
+        Efron and Tibshirani, 1993, section 8.3.
+    """
+    if first.shape != second.shape:
+        raise InvalidInput(f"paired values are of the same rows (got {tuple(first.shape)} and {tuple(second.shape)})")
+    return mean_and_interval(first.detach().cpu().double() - second.detach().cpu().double(), generator=generator, draws=draws)
+
+
+def ranks(
+    values: Tensor,  # (methods, rows), NaN where not defined
+    *,
+    direction: Literal["higher", "lower"],
+    generator: torch.Generator,  # on the CPU
+    draws: int = 1000,
+) -> Tensor:  # (methods,) float64
+    """1 + how many methods are better by more than chance: those whose paired difference has an interval that excludes 0.
+
+    Methods that cannot be told apart share a rank. Being undecided is not transitive: the best of three may beat the last and neither beat
+    the second, whose rank is then 1 as well. Draws in which a pair shares no defined row are left out.
+
+    Returns:
+        NaN for a method that is defined on no row.
+
+    Raises:
+        InvalidInput: if values are not (methods, rows), the direction is unknown, or draws is not positive.
+    """
+    if values.dim() != 2 or draws < 1 or direction not in ("higher", "lower"):
+        raise InvalidInput(
+            f"values must be (methods, rows), direction 'higher' or 'lower' and draws positive "
+            f"(got shape {tuple(values.shape)}, {direction!r}, {draws})"
+        )
+    known = values.detach().cpu().double() * (1 if direction == "higher" else -1)
+    if known.shape[1] == 0:
+        return torch.full((len(known),), torch.nan, dtype=torch.float64)
+    chosen = torch.randint(known.shape[1], (draws, known.shape[1]), generator=generator)
+    better = torch.stack([_beaten_by(known - own, chosen) for own in known]) if len(known) else torch.zeros(0, 0)
+    return (1 + better.sum(1).double()).masked_fill(known.isnan().all(1), torch.nan)
+
+
+def _beaten_by(
+    lead: Tensor,  # (methods, rows): by how much each is better than one
+    chosen: Tensor,  # (draws, rows) int64
+) -> Tensor:  # (methods,) bool
+    """Which methods are better than that one by an interval that excludes 0."""
+    means = lead[:, chosen].nanmean(2)
+    return means.nanquantile((1 - LEVEL) / 2, dim=1) > 0
