@@ -247,6 +247,18 @@ def test_a_norm_hides_its_input_from_the_slope_and_not_from_relevance(generator)
     torch.testing.assert_close(relevance_patched_effects(model, inputs, **settings)["0"], -clean, **EXACT)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_on_a_transformer_block_drawn_at_random_relevance_is_nearer_to_patching_than_the_slope(seed):
+    """A norm and smooth units bend between two unrelated inputs: means over draws are 0.77 against 0.60, and 0.69 against 0.42 at depth 3."""
+    generator = torch.Generator().manual_seed(seed)
+    model, inputs, baseline = Block(generator, width=8, hidden=32), drawn(generator, 30, 6, 8), drawn(generator, 30, 6, 8)
+    given = {"target": torch.zeros(30, dtype=torch.int64), "baseline": baseline}
+    truth, slope, relevance = (
+        torch.stack(list(method(model, inputs, **given).values())) for method in (patched_effects, *PREDICTIONS.values())
+    )
+    assert pearson(slope, truth) < pearson(relevance, truth)
+
+
 def test_frozen_attention_sends_all_of_a_heads_relevance_to_its_values(generator):
     model, inputs, baseline = Block(generator), drawn(generator, 4, 5, 3), drawn(generator, 4, 5, 3)
     settings = {"target": torch.zeros(4, dtype=torch.int64), "baseline": baseline}
@@ -352,6 +364,24 @@ def test_a_row_is_patched_alone_and_without_gradients(method, positions, generat
     for name, effect in whole.items():
         torch.testing.assert_close(part[name], effect[order], **EXACT)
         assert not effect.requires_grad
+
+
+@pytest.mark.parametrize("layer", [None, "residual"])
+@pytest.mark.parametrize("method", [activation_patching, attribution_patching, relp])
+def test_scores_follow_the_dtype_and_the_shape_of_the_inputs(method, layer):
+    environment, batch = batch_of("copy-induction-v1", 4, attention="softmax")
+    model, batch = environment.model.float(), batch.to(dtype=torch.float32)
+    scores = method(
+        model,
+        batch.inputs,
+        target=batch.target,
+        baseline=batch.baseline,
+        feature_mask=batch.feature_mask,
+        layer=layer,
+        direction="denoising",
+    )
+    assert scores.dtype == torch.float32
+    assert scores.shape == batch.inputs.shape
 
 
 class Awkward(nn.Module):

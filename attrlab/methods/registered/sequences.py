@@ -11,6 +11,13 @@ from attrlab.methods.token_patching import activation_patching, attribution_patc
 from attrlab.registry import register_method
 
 TOKENS = frozenset({"sequence", "set"})
+_FLAT = "the slope is 0 where the layer after the head saturates"
+_BIAS = "the bias of a saturated unit takes all relevance"
+_UNSIGNED_AND_OF_NO_OUTPUT = (
+    violates("completeness", witness="bag-of-patches-v1", because="it sums to a share of attention, whatever the output is"),
+    violates("lattice_dummy", witness="decoy-head-v1", because="the decoy takes the attention, and its value is 0 (Jain, Wallace 2019)"),
+    violates("output_scaling_positive", witness="lookup-v1", because="a pattern does not know by what the output is multiplied"),
+)
 
 register_method(
     Method(
@@ -24,6 +31,7 @@ register_method(
             holds("completeness", given=("additive",), because="for f = Σ g_i(x_i) patching i costs g_i(x_i) - g_i(x'_i)"),
             violates("completeness", witness="lookup-v1", because="query and pair each carry the whole of their conjunction"),
             holds("dummy", because=ONLY_THE_GAME),
+            holds("lattice_dummy", because="a null player's exchange changes no value of the game"),
             holds("implementation_invariance", because=ONLY_THE_GAME),
             holds("symmetry", because="patching i and patching j have the same effect where f is symmetric"),
         ),
@@ -38,7 +46,8 @@ register_method(
         reference="Nanda (2023); Syed, Rager, Conmy (2023), equation 2",
         cost="1 forward + 1 backward; 2 more forwards at a layer",
         claims=(
-            violates("completeness", witness="decoy-head-v1", because="the slope is 0 where the layer after the head saturates"),
+            violates("completeness", witness="decoy-head-v1", because=_FLAT),
+            violates("sensitivity_a", witness="lookup-v1", because=_FLAT),
             holds("dummy", because="∂_i f = 0 everywhere"),
             holds("implementation_invariance", because=ONLY_THE_GRADIENT),
             holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j"),
@@ -53,7 +62,10 @@ register_method(
         modalities=TOKENS,
         reference="Rezaei Jafari, Eberle, Khakzar, Nanda (2025), equation 3",
         cost="1 forward + 1 backward; 2 more forwards at a layer",
-        claims=(violates("completeness", witness="decoy-head-v1", because="the bias of a saturated unit takes all relevance"),),
+        claims=(
+            violates("completeness", witness="decoy-head-v1", because=_BIAS),
+            violates("sensitivity_a", witness="lookup-v1", because=_BIAS),
+        ),
     )
 )
 
@@ -64,7 +76,10 @@ register_method(
         modalities=TOKENS,
         reference="Achtibat et al. (2024), propositions 3.1 to 3.4",
         cost="1 forward + 1 backward",
-        claims=(violates("completeness", witness="decoy-head-v1", because="the bias of a saturated unit takes all relevance"),),
+        claims=(
+            violates("completeness", witness="decoy-head-v1", because=_BIAS),
+            violates("sensitivity_a", witness="lookup-v1", because=_BIAS),
+        ),
     )
 )
 
@@ -75,7 +90,7 @@ register_method(
         modalities=TOKENS,
         reference="Abnar, Zuidema (2020), section 3, equation 1",
         cost="1 forward",
-        claims=(violates("completeness", witness="decoy-head-v1", because="it sums to a share of attention, whatever the output is"),),
+        claims=_UNSIGNED_AND_OF_NO_OUTPUT,
     )
 )
 
@@ -86,6 +101,6 @@ register_method(
         modalities=TOKENS,
         reference="Bahdanau, Cho, Bengio (2015), section 5.2.1; Jain, Wallace (2019)",
         cost="1 forward",
-        claims=(violates("completeness", witness="bag-of-patches-v1", because="it sums to a share of attention, whatever the output is"),),
+        claims=_UNSIGNED_AND_OF_NO_OUTPUT,
     )
 )
