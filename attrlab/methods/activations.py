@@ -8,7 +8,8 @@ layer is found by watching the calls of the forward pass, so that functional and
 For images that is a *map*: the (batch, channels, height, width) result, of more than one position, of a convolution, pooling or
 resampling of something that depends on the input, or of any call on a map; rearrangements (permute, view, ...) and padded results are
 passed over, because their cells are not places of the image. For graphs, sequences and sets it is the (batch, nodes, channels) result
-of any call on something that depends on the input, transposes excepted. Whatever comes later mixes positions, since outputs have none.
+of any call on something that depends on the input, transposes excepted. Whatever comes later mixes positions, since outputs have none. It
+need not be all that the output reads: of branches side by side it is the last one's, and a layer that carries both is then to be named.
 """
 
 from __future__ import annotations

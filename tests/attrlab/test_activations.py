@@ -126,6 +126,13 @@ def test_unread_padded_and_attention_shaped_results_are_passed_over(generator):
     torch.testing.assert_close(activation_at(model, inputs, target=target).values, model.conv(inputs).detach())
 
 
+def test_of_branches_side_by_side_the_last_one_is_read(generator):
+    inputs, target = images(generator)
+    one, other = drawn(nn.Conv2d(2, 2, 1), generator), drawn(nn.Conv2d(2, 2, 1), generator)
+    found = activation_at(lambda x: one(x).mean((2, 3)) + other(x).mean((2, 3)), inputs, target=target)
+    torch.testing.assert_close(found.values, other(inputs).detach())
+
+
 def test_a_channel_shuffle_does_not_end_the_search(generator):
     inputs, target = images(generator)
     conv, last, head = (drawn(m, generator) for m in (nn.Conv2d(2, 4, 1), nn.Conv2d(4, 2, 1), nn.Linear(32, 2)))

@@ -42,6 +42,7 @@ def _incomplete(because: str, witness: str = WITNESS) -> Claim:
 EULER = holds(
     "completeness", given=("positively_homogeneous",), because="Euler: Σ g_k(p) A_k(p) = f(x) where what follows the layer has no bias"
 )
+BIASED = _incomplete("the biases that follow the layer belong to no position of it", witness="colour-continuous-v1")
 
 _register(
     "grad_cam",
@@ -59,13 +60,14 @@ _register(
     AVERAGED,
     PLACES,
 )
-_register("hires_cam", hires_cam, "Draelos, Carin (2020), section 3", EULER, PLACES)
-_register("layer_cam", layer_cam, "Jiang et al. (2021), equations 5 to 7", PLACES)
-_register("x_grad_cam", x_grad_cam, "Fu et al. (2020), equation 8", EULER, AVERAGED, PLACES)
+_register("hires_cam", hires_cam, "Draelos, Carin (2020), section 3", EULER, BIASED, PLACES)
+_register("layer_cam", layer_cam, "Jiang et al. (2021), equations 5 to 7", BIASED, PLACES)
+_register("x_grad_cam", x_grad_cam, "Fu et al. (2020), equation 8", EULER, BIASED, AVERAGED, PLACES)
 _register(
     "score_cam",
     score_cam,
     "Wang et al. (2020), equations 4 to 7",
+    _incomplete("weights that sum to 1 leave the map in units of the activations"),
     AVERAGED,
     PLACES,
     cost="channels + 2 forwards + 1 backward",
@@ -82,6 +84,9 @@ _register(
     full_grad,
     "Srinivas, Fleuret (2019), equation 4",
     _incomplete("each term is stretched to [0, 1], so the map forgets how large f is"),
+    violates(
+        "implementation_invariance", witness="two-class-patches-v1", because="which biases there are, and how many, is the network's choice"
+    ),
     cost="2 forwards + 1 backward",
     modalities=IMAGES,
 )
@@ -90,6 +95,7 @@ _register(
     full_grad_signed,
     "Srinivas, Fleuret (2019), proposition 1",
     holds("completeness", given=("positively_homogeneous",), because="its terms sum to f(x), and f(0) = 0 (proposition 1)"),
+    _incomplete("its terms sum to f(x), whatever f is at the baseline", witness="unseen-colour-baseline-v1"),
     cost="2 forwards + 1 backward",
     modalities=IMAGES,
 )
