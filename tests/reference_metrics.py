@@ -33,9 +33,7 @@ def pearson(first: Sequence[float], second: Sequence[float]) -> float:
     return sum((x - a) * (y - b) for x, y in zip(first, second, strict=True)) / scale if scale > 1e-12 else math.nan
 
 
-def soundness(
-    performance: Sequence[float], kept: Sequence[float], *, start: float, threshold: float, lag: bool
-) -> list[float]:
+def soundness(performance: Sequence[float], kept: Sequence[float], *, start: float, threshold: float, lag: bool) -> list[float]:
     """The published loop over levels, statement by statement."""
     previous, mass_before, false = 0.0, 0.0, 0.0
     found = []

@@ -111,14 +111,18 @@ def histograms(
     *,
     bins: int = 9,
 ) -> Tensor:  # (batch, features) float64
-    """Unsigned orientations in `bins`, weighted by gradient magnitude, per cell; blocks of 3 x 3 cells (or all) normalised by L2-Hys."""
+    """Unsigned orientations in `bins`, weighted by gradient magnitude, per cell; blocks of 3 x 3 cells (or all) normalised by L2-Hys.
+
+    A vote is shared between the two nearest bins, the first of which is centred on the horizontal: a mirrored map has the mirrored histograms.
+    """
     dy, dx = torch.zeros_like(maps), torch.zeros_like(maps)
     dy[:, 1:-1] = maps[:, 2:] - maps[:, :-2]
     dx[:, :, 1:-1] = maps[:, :, 2:] - maps[:, :, :-2]
-    angle = torch.atan2(dy, dx).remainder(math.pi)
-    index = (angle.nan_to_num() / math.pi * bins).long().clamp(0, bins - 1)
+    place = (torch.atan2(dy, dx).remainder(math.pi) / math.pi * bins).nan_to_num()
+    low, size = place.floor(), (dy.square() + dx.square()).sqrt()
     votes = torch.zeros(len(maps), bins, *maps.shape[1:], dtype=maps.dtype, device=maps.device)
-    votes.scatter_(1, index.unsqueeze(1), (dy.square() + dx.square()).sqrt().unsqueeze(1))
+    for bin, share in ((low, 1 - (place - low)), (low + 1, place - low)):
+        votes.scatter_add_(1, bin.long().remainder(bins).unsqueeze(1), (size * share).unsqueeze(1))
     cells = functional.avg_pool2d(votes, cell)
     high, wide = (min(3, length) for length in cells.shape[2:])
     blocks = cells.unfold(2, high, 1).unfold(3, wide, 1).permute(0, 2, 3, 1, 4, 5).flatten(3)

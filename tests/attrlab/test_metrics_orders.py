@@ -35,9 +35,7 @@ def test_every_point_is_the_mean_over_all_orders_that_the_scores_leave_open(seed
             if not own:
                 assert found.value[row].isnan().all()
                 continue
-            expected = reference_metrics.mean_curve(
-                worth_of(game, row), own, descending=order == "morf", deletion=mode == "deletion"
-            )
+            expected = reference_metrics.mean_curve(worth_of(game, row), own, descending=order == "morf", deletion=mode == "deletion")
             assert found.value[row, : len(expected)].tolist() == pytest.approx(expected, abs=CLOSE)
 
 
@@ -99,7 +97,7 @@ def test_large_blocks_are_estimated_without_regard_to_the_batch():
     players = EXACT + 4
     inputs = torch.rand(3, players, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     game = make_game(
-        lambda x: (x.sum(1, keepdim=True) ** 2),
+        lambda x: x.sum(1, keepdim=True) ** 2,
         inputs,
         target=torch.zeros(3, dtype=torch.int64),
         baseline=torch.zeros_like(inputs),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attrlab.errors import InvalidInput
-from attrlab.metrics.statistics import mean_and_interval
+from attrlab.metrics.statistics import mean_and_interval, paired_difference, ranks
 
 
 def seeded(seed=0):
@@ -59,3 +59,44 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
 def test_what_cannot_be_averaged_is_refused(values, draws):
     with pytest.raises(InvalidInput, match=r"values must be \(rows,\) and draws positive"):
         mean_and_interval(values, generator=seeded(), draws=draws)
+
+
+def test_a_paired_difference_is_certain_where_unpaired_means_are_not():
+    hard = torch.linspace(0, 10, 12, dtype=torch.float64)
+    better, worse = hard + 0.1, hard
+    alone = [mean_and_interval(values, generator=seeded()) for values in (better, worse)]
+    assert alone[0].interval[0] < alone[1].interval[1]
+    found = paired_difference(better, worse, generator=seeded())
+    assert found.interval == pytest.approx((0.1, 0.1), abs=1e-12)  # twelve equal differences in float64
+    with pytest.raises(InvalidInput, match="same rows"):
+        paired_difference(better, worse[:3], generator=seeded())
+
+
+def test_ranks_are_shared_where_a_difference_could_be_chance():
+    noise = torch.randn(2, 12, generator=seeded(1), dtype=torch.float64)
+    base = torch.linspace(0, 10, 12, dtype=torch.float64)
+    values = torch.stack([base, base + 1, base + noise[0] * 0.1 - noise[0].mean() * 0.1, torch.full_like(base, math.nan)])
+    found = ranks(values, direction="higher", generator=seeded())
+    assert found[:3].tolist() == [2, 1, 2]
+    assert math.isnan(found[3])
+    assert ranks(values[:3], direction="lower", generator=seeded()).tolist() == [1, 3, 1]
+
+
+def test_equal_methods_share_the_first_rank_and_order_of_methods_does_not_count():
+    values = torch.rand(5, 9, generator=seeded(2), dtype=torch.float64)
+    values[3] = values[1]
+    found = ranks(values, direction="higher", generator=seeded())
+    assert found[3] == found[1]
+    order = torch.tensor([4, 2, 0, 1, 3])
+    assert ranks(values[order], direction="higher", generator=seeded()).tolist() == found[order].tolist()
+
+
+def test_rows_undefined_for_one_method_are_left_out_of_its_pairs_only():
+    values = torch.tensor([[1.0, 2.0, math.nan, math.nan], [0.5, 1.5, 9.0, 9.0], [0.0, 1.0, 8.0, 8.0]], dtype=torch.float64)
+    assert ranks(values, direction="higher", generator=seeded()).tolist() == [1, 2, 3]
+
+
+def test_bad_shapes_and_directions_are_refused():
+    for values, direction in ((torch.zeros(3), "higher"), (torch.zeros(2, 3), "up")):
+        with pytest.raises(InvalidInput, match="values must be"):
+            ranks(values, direction=direction, generator=seeded())
