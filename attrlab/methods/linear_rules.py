@@ -27,10 +27,11 @@ def epsilon_rule(epsilon: float, *, zero_bias: bool = False) -> Rule:
 
     def rule(call: Call) -> Tensor:
         part = _weighted(call, zero_bias)
-        if epsilon == 0 and part is call.output:
-            return part
         still = part.detach()
-        return part * quotient(call.output.detach(), still + epsilon * torch.where(still < 0, -1.0, 1.0).to(still))
+        if part is call.output:
+            size = still.abs()
+            return part * (size / (size + epsilon)) if epsilon else part
+        return part * quotient(call.output.detach(), still + torch.where(still < 0, -epsilon, epsilon).to(still))
 
     return rule
 
@@ -40,8 +41,8 @@ def gamma_rule(gamma: float, *, zero_bias: bool = False) -> Rule:
 
     def rule(call: Call) -> Tensor:
         part, value = _weighted(call, zero_bias), call.output.detach()
-        rising = part + gamma * positive_part(call, zero_bias=zero_bias)
-        falling = part + gamma * negative_part(call, zero_bias=zero_bias)
+        positive = positive_part(call, zero_bias=zero_bias)
+        rising, falling = part + gamma * positive, part + gamma * (part - positive)
         above = part.detach() > 0
         return shared(rising, torch.where(above, value, 0)) + shared(falling, torch.where(above, 0, value))
 
@@ -124,14 +125,21 @@ def positive_part(call: Call, *, zero_bias: bool) -> Tensor:
     """The part z⁺ = Σ_i (x_i w_i)⁺ + b⁺, connected to x."""
     weights, apply, x = _weights(call), _apply(call), call.x
     bias = None if call.bias is None or zero_bias else call.bias.clamp(min=0)
-    return apply(torch.relu(x), weights.clamp(min=0), bias) + apply(-torch.relu(-x), weights.clamp(max=0), None)
+    part = apply(torch.relu(x), weights.clamp(min=0), bias)
+    return part + apply(-torch.relu(-x), weights.clamp(max=0), None) if _negative(x) else part
 
 
 def negative_part(call: Call, *, zero_bias: bool) -> Tensor:
     """The part z⁻ = Σ_i (x_i w_i)⁻ + b⁻, connected to x."""
     weights, apply, x = _weights(call), _apply(call), call.x
     bias = None if call.bias is None or zero_bias else call.bias.clamp(max=0)
-    return apply(torch.relu(x), weights.clamp(max=0), bias) + apply(-torch.relu(-x), weights.clamp(min=0), None)
+    part = apply(torch.relu(x), weights.clamp(max=0), bias)
+    return part + apply(-torch.relu(-x), weights.clamp(min=0), None) if _negative(x) else part
+
+
+def _negative(x: Tensor) -> bool:
+    """Whether any value is negative; after a ReLU none is, and half of the work is saved."""
+    return bool((x.detach() < 0).any())
 
 
 def _weighted(call: Call, zero_bias: bool) -> Tensor:
