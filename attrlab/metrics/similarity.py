@@ -113,7 +113,7 @@ def histograms(
 ) -> Tensor:  # (batch, features) float64
     """Unsigned orientations in `bins`, weighted by gradient magnitude, per cell; blocks of 3 x 3 cells (or all) normalised by L2-Hys.
 
-    A vote is shared between the two nearest bins, the first of which is centred on the horizontal: a mirrored map has the mirrored histograms.
+    A vote is shared between the two nearest bins, whose first is centred on the horizontal: a mirrored map has the mirrored histograms.
     """
     dy, dx = torch.zeros_like(maps), torch.zeros_like(maps)
     dy[:, 1:-1] = maps[:, 2:] - maps[:, :-2]

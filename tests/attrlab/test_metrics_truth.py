@@ -96,6 +96,8 @@ PERFECT = {
     "soft_precision_positive": 1, "soft_precision_negative": 1, "soft_precision_absolute": 1,
     "soft_recall_positive": 1, "soft_recall_negative": 1, "soft_recall_absolute": 1,
     "soft_f1_positive": 1, "soft_f1_negative": 1, "soft_f1_absolute": 1,
+    "pointing_game": 1, "relevance_mass": 1, "relevance_rank": 2 / 3, "effective_heat_ratio": 1, "necessary_auroc": 1,
+    "information_completeness_exact": 1,
 }  # fmt: skip
 
 
