@@ -169,7 +169,7 @@ def train(
     adam = torch.optim.Adam(list(predictor), lr=lr)
     for epoch in range(epochs):
         heat = temperature[0] * (temperature[1] / temperature[0]) ** (epoch / epochs)
-        for part in chosen.split(batch_size):
+        for part in torch.split(chosen, batch_size):
             rows = reference[part]
             drawn = torch.rand(len(part), nodes, nodes, generator=generator, dtype=rows.dtype, device=rows.device)
             u = (1 - 2 * bias) * drawn + bias

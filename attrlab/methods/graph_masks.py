@@ -224,7 +224,8 @@ def _noise(masks: Masks, inputs: Tensor, seeds: Tensor, feature_mask: Tensor) ->
     drawn = row_uniform(seeds, (int(masks.number.max()) + 1,)).clamp(min=2.0**-54)
     nodes = (present_nodes(inputs) | (feature_mask >= 0).any(2)).sum(1).clamp(min=1)
     deviation = torch.where(masks.edge, (2.0 / nodes[masks.row]).sqrt(), 0.1)
-    return (torch.special.ndtri(drawn[masks.row, masks.number]) * deviation).to(inputs.dtype)
+    noise: Tensor = torch.special.ndtri(drawn[masks.row, masks.number]) * deviation
+    return noise.to(inputs.dtype)
 
 
 def _require_steps(epochs: int, lr: float) -> None:

@@ -6,6 +6,7 @@ asked at once, and each node set of a row only once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -80,7 +81,7 @@ def value_of(graph: Graph, kept: Iterable[Nodes]) -> None:
     gone = torch.cat([gone, gone.new_zeros(len(gone), 1)], 1)
     step = max(1, CHUNK_BYTES // max(1, graph.row.numel() * graph.row.element_size()))
     answers: list[float] = []
-    for part in gone.split(step):
+    for part in torch.split(gone, step):
         rows = torch.where(part[:, graph.owner], graph.absent, graph.row)
         answers += _answers(graph, rows).tolist()
     graph.values |= dict(zip(new, answers, strict=True))
@@ -123,7 +124,7 @@ def _rollout(graph: Graph, root: Nodes) -> None:
 
 
 def _select(graph: Graph, children: list[Nodes]) -> Nodes:
-    total = sum(graph.visits.get(child, 0) for child in children) ** 0.5
+    total = math.sqrt(sum(graph.visits.get(child, 0) for child in children))
 
     def bound(child: Nodes) -> float:
         visits = graph.visits.get(child, 0)
