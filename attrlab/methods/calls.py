@@ -77,13 +77,13 @@ MAXIMA = frozenset(
     """.split()
 )
 NORMS = frozenset("layer_norm group_norm instance_norm rms_norm".split())
-SOFTMAXES = frozenset("softmax  log_softmax  softmin".split())
-SHIFTS = frozenset("add sub rsub __add__ __radd__ __sub__ __rsub__ __iadd__ __isub__ batch_norm".split())
+SOFTMAXES = frozenset("softmax log_softmax softmin".split())
+SHIFTS = frozenset("add sub rsub __add__ __radd__ __sub__ __rsub__ batch_norm".split())
 """Affine calls that may add a constant."""
 
-ELEMENTWISE = frozenset("mul multiply __mul__ __rmul__ __imul__".split())
+ELEMENTWISE = frozenset("mul multiply __mul__ __rmul__".split())
 CONVOLUTIONS = frozenset("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split())
-MATRIX_PRODUCTS = frozenset("matmul bmm mm mv dot __matmul__ __rmatmul__ __imatmul__".split())
+MATRIX_PRODUCTS = frozenset("matmul bmm mm mv dot __matmul__ __rmatmul__".split())
 ADDED_PRODUCTS = frozenset("addmm baddbmm addmv".split())
 BILINEAR = CONVOLUTIONS | MATRIX_PRODUCTS | ADDED_PRODUCTS | {"linear", "einsum"}
 COMPARISONS = frozenset(
