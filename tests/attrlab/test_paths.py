@@ -16,8 +16,10 @@ from torch.nn import functional
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.games import policy
 from attrlab.methods import kinks
+from attrlab.methods.adaptive_paths import guided_ig
 from attrlab.methods.captum_paths import captum_integrated_gradients
 from attrlab.methods.deeplift import deeplift
+from attrlab.methods.deeplift_rescale import deeplift_rescale
 from attrlab.methods.paths import exact_integrated_gradients, integrated_gradients
 from synthetic.families import dense
 from synthetic.gadgets import relu_network
@@ -439,7 +441,7 @@ def test_in_float32_the_exact_integral_keeps_float32_accuracy(generator):
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("method", [integrated_gradients, exact_integrated_gradients, deeplift])
+@pytest.mark.parametrize("method", [integrated_gradients, exact_integrated_gradients, deeplift, deeplift_rescale, guided_ig])
 def test_a_device_gives_what_the_cpu_gives(method, generator):
     layers = [(drawn(generator, out, into) / into**0.5, drawn(generator, out).tolist()) for into, out in ((10, 32), (32, 32), (32, 2))]
     model = relu_network(layers).requires_grad_(False)

@@ -182,3 +182,14 @@ def test_scores_keep_type_and_shape_also_of_no_rows_and_of_a_constant(method):
         found = method(lambda x: torch.full((len(x), 1), 2.0), inputs, samples=4, **offers)
         assert (found.dtype, found.shape) == (torch.float32, (rows, 2, 3))
         assert torch.equal(found, torch.zeros_like(inputs))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", ALL)
+def test_a_device_gives_what_the_cpu_gives(method, generator):
+    model = network(generator)
+    inputs, offers = question(generator)
+    on_cpu = method(model, inputs, samples=9, **offers)
+    on_device = method(model.cuda(), inputs.cuda(), samples=9, **{name: value.cuda() for name, value in offers.items()})
+    assert on_device.is_cuda
+    torch.testing.assert_close(on_device.cpu(), on_cpu, atol=1e-9, rtol=0)  # noise is the same to rounding of log and cos
