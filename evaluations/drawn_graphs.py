@@ -64,7 +64,7 @@ def graphs(draw: st.DrawFn, *, local: bool, twin: bool, policy: Policy) -> Case:
     rows = [draw(_graph(size, colours, rooted=rooted), label="graph") for _ in range(1 if local else 2)]
     inputs = torch.stack(rows).to(device=policy.device, dtype=policy.dtype)
     mask = torch.stack([_edge_players(row) if edges_play else _node_players(row, colours) for row in rows]).to(policy.device)
-    assume(bool((mask >= 0).any()))
+    assume(bool((mask >= 0).any()) and bool((inputs != 0).any(2).all()))  # a node without features and edges is padding
     players = int(mask.max()) + 1
     found = Case(
         name=NAME,

@@ -116,6 +116,13 @@ def of_the_sum(draw: st.DrawFn) -> list[Layer]:
 
 
 @st.composite
+def all_tied(draw: st.DrawFn) -> list[Layer]:
+    """Networks that see three columns as a sum."""
+    (first, shift), *rest = draw(layers(most=1))
+    return [([row * 3 for row in first], shift), *rest]
+
+
+@st.composite
 def branches(draw: st.DrawFn) -> DrawnNetwork:
     """α f + β g of one depth on the same columns."""
     columns, depth = draw(st.integers(1, 3), label="inputs"), draw(st.integers(1, 2), label="hidden layers")
@@ -143,7 +150,7 @@ INDEPENDENT: st.SearchStrategy[DrawnNetwork] = st.one_of(
 """Networks with columns on which the function does not depend, read by the network or not."""
 
 ORBITS: st.SearchStrategy[DrawnNetwork] = st.one_of(
-    layers(least=2).map(tied), layers(least=2).map(symmetric), thresholds(symmetric_threshold, least=2)
+    layers(least=2).map(tied), layers(least=2).map(symmetric), all_tied().map(dense), thresholds(symmetric_threshold, least=2)
 )
 """Networks that are symmetric in two columns, as networks or as functions only."""
 

@@ -33,7 +33,10 @@ MARGIN = 1 / 8
 STEP = 2.0**-13
 """How far from a kink the two rows of a case of continuity stand: a Lipschitz bound of 100 still leaves jumps of 1/5 to be seen."""
 
-RESTRICTIONS = frozenset({"positively_homogeneous", "additive", "nonnegative_inputs", "monotone"})
+REFERENCE = 4
+"""How often the baseline stands in the reference data of a drawn case: what averages over references measures from the baseline."""
+
+RESTRICTIONS = frozenset({"positively_homogeneous", "additive", "nonnegative_inputs", "monotone", "piecewise_linear", "bias_free"})
 """The traits that drawn networks can be made to have."""
 
 FREE = frozenset({"parameters", "null"})
@@ -42,7 +45,7 @@ FREE = frozenset({"parameters", "null"})
 
 def can_draw(axiom: Axiom, given: frozenset[str]) -> bool:
     """Whether cases can be drawn on which the axiom can be asked and that have these traits."""
-    built = given - {"nonnegative_inputs"}
+    built = given - {"nonnegative_inputs", "piecewise_linear"}
     return given <= RESTRICTIONS and (not built or set(axiom.needs) <= FREE | ({"additive"} & built))
 
 
@@ -69,7 +72,7 @@ def cases(draw: st.DrawFn, *, axiom: Axiom, given: frozenset[str], policy: Polic
 
 def _networks(needs: frozenset[str], given: frozenset[str]) -> st.SearchStrategy[DrawnNetwork]:
     """The networks that know what is needed, or have the traits that are given."""
-    homogeneous = "positively_homogeneous" in given
+    homogeneous = bool(given & {"positively_homogeneous", "bias_free"})
     if "additive" in given:
         return drawn.additive(bias=not homogeneous).map(dense)
     if "monotone" in given:
@@ -112,7 +115,7 @@ def _rows(draw: st.DrawFn, network: DrawnNetwork, needs: frozenset[str], given: 
         assume(any(network.monotone))
         raised = draw(st.sampled_from([i for i, on in enumerate(network.monotone) if on]), label="column raised")
         rows.append([value + (i == raised) * draw(st.integers(1, 3), label="by") for i, value in enumerate(inputs)])
-    return _case(network, rows, baseline, policy, traits=given | ({"additive"} & needs), rewritten="others" in needs)
+    return stated(network, rows, baseline, policy, traits=given | ({"additive"} & needs), rewritten="others" in needs)
 
 
 @st.composite
@@ -134,7 +137,7 @@ def _across_a_kink(draw: st.DrawFn, policy: Policy) -> Case:
     assume(across is not None)
     baseline = [0] * columns if zero else draw(st.lists(st.integers(-3, 3), min_size=columns, max_size=columns), label="x'")
     rows = [[value + sign * STEP * (i == across) for i, value in enumerate(point)] for sign in (-1, 1)]
-    found = _case(network, rows, baseline, policy)
+    found = stated(network, rows, baseline, policy)
     assume(_least_but_one(network.model, found.inputs) >= MARGIN)
     return found
 
@@ -189,7 +192,7 @@ def _with_null_players(case: Case) -> Case:
     return replace(case, null=null)
 
 
-def _case(
+def stated(
     network: DrawnNetwork,
     rows: Sequence[Sequence[float]],
     baseline: Sequence[float],
@@ -223,13 +226,15 @@ def _case(
 
 def _placed(model: nn.Module, rows: Sequence[Sequence[float]], baseline: Sequence[float], policy: Policy, *, formula: str) -> Case:
     inputs = torch.tensor(rows, dtype=policy.dtype, device=policy.device)
+    absent = inputs.new_tensor(baseline)
     return Case(
         name=DRAWN,
         formula=formula,
         model=model.to(device=policy.device, dtype=policy.dtype),
         inputs=inputs,
         target=torch.zeros(len(rows), dtype=torch.int64, device=policy.device),
-        baseline=inputs.new_tensor(baseline).expand(inputs.shape).clone(),
+        baseline=absent.expand(inputs.shape).clone(),
+        reference=absent.repeat(REFERENCE, 1),
         feature_mask=torch.arange(inputs.shape[1], device=policy.device).expand(inputs.shape).clone(),
         players=inputs.shape[1],
     )

@@ -1,4 +1,4 @@
-"""Methods with one planted fault each, and the rule or axiom that must catch it, with what it must say.
+"""Methods with one planted fault each that breaks the contract, and the rule that must catch it, with what it must say.
 
 Every one of them is integrated gradients, or close to it, but for its fault: a check that lets its mutant pass is worthless.
 """
@@ -12,18 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attrlab.methods.gradients import gradient
 from attrlab.methods.paths import exact_integrated_gradients
 
 
 def right(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
     """No fault: the control of the mutants."""
     return exact_integrated_gradients(model, inputs, target=target, baseline=baseline)
-
-
-def wrong_sum(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
-    """Twice the scores."""
-    return 2 * right(model, inputs, target=target, baseline=baseline)
 
 
 def leaks_across_the_batch(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
@@ -90,14 +84,6 @@ def seeds_by_the_clock(model: nn.Module, inputs: Tensor, *, target: Tensor, base
     return scores + 1e-3 * torch.rand(scores.shape, generator=own, dtype=scores.dtype).to(scores.device)
 
 
-def credits_a_dummy(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor, feature_mask: Tensor) -> Tensor:
-    """The total is shared by all entries that belong to a player, used or not: complete, and blind."""
-    scores = right(model, inputs, target=target, baseline=baseline)
-    owned = (feature_mask >= 0).to(scores.dtype)
-    total = scores.flatten(1).sum(1) / owned.flatten(1).sum(1)
-    return owned * total.view(-1, *[1] * (inputs.dim() - 1))
-
-
 def depends_on_row_order(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
     """Row r is weighted by 1 + r / 10."""
     scores = right(model, inputs, target=target, baseline=baseline)
@@ -130,19 +116,6 @@ def needs_gradients_on(model: nn.Module, inputs: Tensor, *, target: Tensor, base
     """Zeros where gradients are off."""
     scores = right(model, inputs, target=target, baseline=baseline)
     return scores if torch.is_grad_enabled() else torch.zeros_like(scores)
-
-
-def prefers_the_first(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor, feature_mask: Tensor) -> Tensor:
-    """Complete, but each row's whole total stands on its first entry with credit."""
-    del feature_mask
-    scores = right(model, inputs, target=target, baseline=baseline).flatten(1)
-    first = torch.zeros_like(scores).scatter_(1, (scores != 0).to(torch.int64).argmax(1, keepdim=True), 1.0)
-    return (first * scores.sum(1, keepdim=True)).view(inputs.shape)
-
-
-def counts_parameters(model: nn.Module, inputs: Tensor, *, target: Tensor) -> Tensor:
-    """The gradient, scaled by how many parameters the network has: it sees the network, not the function."""
-    return gradient(model, inputs, target=target) * sum(parameter.numel() for parameter in model.parameters())
 
 
 def raises(model: nn.Module, inputs: Tensor, *, target: Tensor) -> Tensor:
@@ -185,19 +158,3 @@ OFFENDERS = (
     Mutant(method=needs_gradients_on, caught_by="it_works_where_gradients_are_off", message="with and without torch.no_grad is"),
 )
 """Mutants that break a rule of the contract."""
-
-LIARS = (
-    Mutant(method=wrong_sum, caught_by="completeness", message="the scores must sum to f(x) - f(x')", claims=("completeness",)),
-    Mutant(method=credits_a_dummy, caught_by="dummy", message="does not change f anywhere and must get 0", claims=("dummy",)),
-    Mutant(method=prefers_the_first, caught_by="symmetry", message="f is symmetric in players", claims=("symmetry",)),
-    Mutant(
-        method=counts_parameters,
-        caught_by="implementation_invariance",
-        message="computes the same function",
-        claims=("implementation_invariance",),
-    ),
-)
-"""Mutants that keep the contract and claim an axiom they violate."""
-
-for _mutant in LIARS:
-    _mutant.method.claims = _mutant.claims  # type: ignore[attr-defined]
