@@ -137,6 +137,24 @@ def exact_soundness(
     return _defined(_quotient((values * support).sum(1), values.sum(1)), scores, present)
 
 
+def soundness_error(
+    game: Asked,
+    scores: Tensor,  # (batch, players)
+    *,
+    support: Tensor,  # (batch, players) bool
+    performance: Performance = "probability",
+    threshold: float = 0.01,
+    sign: Sign = "absolute",
+) -> Tensor:  # (batch,) float64
+    """What the algorithm says less what is so: its bias under this criterion, threshold and imputer, negative where it writes off too much.
+
+    NaN where either is not defined.
+    """
+    known = asked(game)
+    estimate = soundness(known, scores, performance=performance, threshold=threshold, sign=sign)
+    return estimate - exact_soundness(scores, support=support, present=known.game.present, sign=sign)
+
+
 def completeness_curve(
     game: Asked,
     scores: Tensor,  # (batch, players)

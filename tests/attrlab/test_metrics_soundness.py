@@ -18,6 +18,7 @@ from attrlab.metrics.soundness_completeness import (
     information_completeness,
     soundness,
     soundness_curve,
+    soundness_error,
 )
 from tests import reference_metrics
 from tests.attrlab.ragged_games import CLOSE, ragged
@@ -86,6 +87,14 @@ def test_redundancy_makes_the_algorithm_write_off_what_is_predictive():
     support = truth != 0
     assert exact_soundness(truth, support=support, present=EVERYONE).item() == 1
     assert soundness(game, truth, performance="effect").item() == pytest.approx(0.5, abs=1e-6)  # the second of the two raises nothing
+
+
+@pytest.mark.parametrize(("threshold", "bias"), [(0.0, 0.0), (0.2, -1 / 6), (0.4, -1 / 2), (0.6, -1.0)])
+def test_the_algorithms_bias_grows_with_its_threshold(threshold, bias):
+    game = additive([[3.0, 2.0, 1.0, 0.0]])  # effects 1/2, 1/3, 1/6, 0; the first is written off only if 1/2 is no rise
+    truth = shapley(game)
+    found = soundness_error(game, truth, support=truth != 0, performance="effect", threshold=threshold)
+    assert found.item() == pytest.approx(bias, abs=1e-6)  # the published 1e-6 in the divisor
 
 
 def test_saturation_of_the_probability_is_a_bias_that_effects_do_not_have():

@@ -93,6 +93,20 @@ def test_what_takes_part_in_an_or_alone_is_infidel_by_what_redundancy_hides():
     assert found.item() == pytest.approx(1 / 8, abs=0.01)
 
 
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=8, deadline=None)
+def test_infidelity_is_captums_on_the_same_sets(seed):
+    from captum.metrics import infidelity as captums
+
+    weights = scores_of(seed, rows=3, players=6) + torch.tensor(3.0)
+    game = game_of(lambda x: x.prod(1, keepdim=True) + x[:, :1].square(), weights)
+    scores, draws = scores_of(seed + 1, rows=3, players=6), 16
+    chosen = (torch.rand(draws, 6, generator=torch.Generator().manual_seed(0x5B5E7)) < 0.5).double().repeat(3, 1)
+    slopes = scores / weights  # captum multiplies an attribution by the perturbation, here the input itself on the set
+    found = captums(game.model, lambda x: (x * chosen, x * (1 - chosen)), weights, slopes, target=0, n_perturb_samples=draws)
+    torch.testing.assert_close(infidelity(game, scores, draws=draws), found, atol=0, rtol=1e-9)  # squares of numbers up to 10^4
+
+
 def test_a_constant_map_has_no_correlation_and_a_single_player_no_size():
     game = additive([[1.0, 2.0, 3.0]])
     flat = torch.ones(1, 3, dtype=torch.float64)
