@@ -91,13 +91,16 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class Prefixes:
-    """Members arrive in orders; kept are the first 1, 2, ..., width - 1 of each order."""
+    """Members arrive in orders; kept are the first 1, 2, ..., width - 1 of each order.
+
+    `distinct` may be stated where the members are so many that few prefixes of different orders can be the same.
+    """
 
     rows: Tensor  # (tables,) int64, rows of the game
     members: Tensor  # (tables, width) int64, width >= 2
     rank: Tensor  # (tables, orders, width) int64: the place of each member in each order, counted from 0
     players: int
-    distinct: bool = field(default=False, init=False)
+    distinct: bool = False
 
     def __len__(self) -> int:
         return self.rank.shape[0] * self.rank.shape[1] * (self.rank.shape[2] - 1)

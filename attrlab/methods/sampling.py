@@ -199,6 +199,8 @@ def _over_orders(game: Game, rows: Tensor, members: Tensor, rank: Tensor) -> Ten
     least, most = answers(game, ends).view(tables, 2, 1, 1).expand(-1, -1, count, -1).unbind(1)
     inner = least[..., :0]
     if width > 1:
-        inner = answers(game, Prefixes(rows=rows, members=members, rank=rank, players=game.players)).view(tables, count, width - 1)
+        few_alike = count * (width - 1) * 64 < 2**width
+        jobs = Prefixes(rows=rows, members=members, rank=rank, players=game.players, distinct=few_alike)
+        inner = answers(game, jobs).view(tables, count, width - 1)
     gains = torch.cat([least, inner, most], 2).diff(dim=2)
     return gains.gather(2, rank).mean(1)

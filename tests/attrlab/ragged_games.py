@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from attrlab.games import Game, make_game
+from tests import reference
 
 CLOSE = 1e-12  # float64 rounding of a two-layer network of width 8, whose values are of order 1: 1e-16 x about 100 terms
 
@@ -27,3 +28,28 @@ def ragged(seed: int, *, rows: int = 3, players: int = 5, model: nn.Module | Non
     target = torch.randint(0, 3, (rows,), generator=generator)
     model = model or network(inputs[0].numel(), seed=seed)
     return make_game(model, inputs, target=target, baseline=baseline, feature_mask=mask, players=players, **options)
+
+
+def table_game(*, seed: int = 0, rows: int = 3, columns: int = 5, ones: bool = False) -> Game:
+    """Tables of which every column is a player that differs from the baseline 0."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    inputs = torch.ones_like(inputs) if ones else inputs + inputs.sign()
+    target = torch.randint(0, 3, (rows,), generator=generator)
+    mask = torch.arange(columns).expand(rows, columns)
+    return make_game(network(columns, seed=seed), inputs, target=target, baseline=torch.zeros_like(inputs), feature_mask=mask)
+
+
+def asked(game: Game, rows=slice(None)) -> dict[str, torch.Tensor]:
+    """What a method is offered about some rows of a game."""
+    return {"target": game.target[rows], "baseline": game.baseline[rows], "feature_mask": game.feature_mask[rows]}
+
+
+def worth_of(game: Game, row: int):
+    """The worth of a set of players of one row, computed entry by entry."""
+
+    def worth(kept):
+        logits = reference.logits_of(game.model, game.inputs[row], game.baseline[row], game.feature_mask[row], kept)
+        return float(logits[game.target[row]])
+
+    return worth
