@@ -240,3 +240,85 @@ def test_the_path_integral_of_equal_networks_is_equal_off_their_kinks(layers, x)
 def test_layers_that_do_not_fit_are_refused(layers, message):
     with pytest.raises(ValueError, match=message):
         families.dense(layers)
+
+
+def relu(z):
+    return z.clamp(min=0)
+
+
+def value(form, x):
+    w, b = form
+    return x @ torch.tensor(w, dtype=torch.float64) + b
+
+
+@st.composite
+def forms(draw, columns=2):
+    return draw(st.lists(weights, min_size=columns, max_size=columns)), draw(weights)
+
+
+@given(u=forms(), v=forms())
+@SEARCH
+def test_minimum_and_maximum_are_what_their_names_say_and_rise_where_both_do(u, v):
+    x = points(2)
+    for build, of in ((families.minimum, torch.minimum), (families.maximum, torch.maximum)):
+        drawn = build(u, v)
+        torch.testing.assert_close(drawn.model(x)[:, 0], of(relu(value(u, x)), relu(value(v, x))), atol=ROUNDING, rtol=0)
+        for other in drawn.equal.values():
+            torch.testing.assert_close(other(x), drawn.model(x), atol=1e-6, rtol=0)  # the root of batch norm's variance
+        for column, rises in enumerate(drawn.monotone):
+            higher = x.clone()
+            higher[:, column] += 1.5
+            assert not rises or (drawn.model(higher) - drawn.model(x)).min() >= -ROUNDING
+
+
+@given(layers=networks(hidden=(2,)), terms=threshold_terms(inputs=3))
+@SEARCH
+def test_a_disguise_changes_the_network_and_not_the_function(layers, terms):
+    width = len(layers[0][0][0])
+    z, c, others = terms
+    cut = (z[0][:width], z[1]), c, [(a, (w[:width], b)) for a, (w, b) in others]
+    x, plain = points(width), families.dense(layers)
+    for drawn in (families.disguised(layers, *cut), families.split_unevenly(layers)):
+        assert_same(drawn.model, plain.model, x)
+        assert (drawn.independent, drawn.monotone, drawn.summed) == (plain.independent, plain.monotone, plain.summed)
+        assert len(drawn.model[0].weight) > len(plain.model[0].weight)
+
+
+def test_a_disguise_has_the_depth_of_a_threshold_pair():
+    with pytest.raises(ValueError, match=r"two hidden layers .*got 1"):
+        families.disguised([([[1]], [0]), ([[1]], [0])], ([1], 0), 1)
+
+
+@given(first=networks(least_inputs=2, hidden=(1,)), second=networks(least_inputs=2, hidden=(1,)), factors=st.tuples(weights, weights))
+@SEARCH
+def test_parallel_branches_add_up(first, second, factors):
+    first, second = ([([row[:2] for row in layers[0][0]], layers[0][1]), *layers[1:]] for layers in (first, second))
+    drawn, x = families.parallel(first, second, weights=factors), points(2)
+    assert_same(drawn.model, lambda x: sum(factor * branch(x) for factor, branch in drawn.branches), x)
+    assert [factor for factor, _ in drawn.branches] == list(factors)
+
+
+@given(a=st.lists(st.integers(1, 3), min_size=1, max_size=3), k=weights, rest=networks(hidden=(1,)))
+@SEARCH
+def test_a_saturated_sum_is_capped_at_one_and_stands_beside_the_rest(a, k, rest):
+    drawn, d = families.saturated(a, k, rest), len(a)
+    x = points(d + len(rest[0][0][0]))
+    capped = torch.minimum(x[:, :d] @ torch.tensor(a, dtype=torch.float64), torch.ones(len(x), dtype=torch.float64))
+    wanted = k * capped + families.dense(rest).model(x[:, d:])[:, 0]
+    torch.testing.assert_close(drawn.model(x)[:, 0], wanted, atol=ROUNDING, rtol=0)
+    assert drawn.redundant == (*[True] * d, *[False] * len(rest[0][0][0]))
+
+
+def test_a_term_that_does_not_saturate_alone_is_refused():
+    with pytest.raises(ValueError, match=r"each weight is at least 1.*a=\[0\]"):
+        families.saturated([0], 1, [([[1]], [0]), ([[1]], [0])])
+
+
+@given(first=networks(hidden=(1,)), second=networks(least_inputs=2, hidden=(1,)), z=forms(), c=st.integers(0, 2))
+@SEARCH
+def test_two_outputs_are_two_functions_of_columns_of_their_own(first, second, z, c):
+    second = [([row[:2] for row in second[0][0]], second[0][1]), *second[1:]]
+    d = len(first[0][0][0])
+    x, model = points(d + 2), families.two_outputs(first, second, z, c)
+    wanted = torch.cat([families.dense(first).model(x[:, :d]), families.dense(second).model(x[:, d:])], 1)
+    torch.testing.assert_close(model(x), wanted, atol=ROUNDING, rtol=0)
