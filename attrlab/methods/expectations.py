@@ -16,7 +16,7 @@ from attrlab.methods.deeplift_rescale import deeplift_rescale
 from attrlab.methods.sampled_gradients import gradients_at, require_count
 from attrlab.randomness import row_uniform
 
-PAIRS_BYTES = 32 << 20
+PAIRS_BYTES = 2 << 20
 """Pairs of row and reference row that DeepSHAP sends through the network at once, counted in bytes of inputs."""
 
 
