@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -26,6 +27,7 @@ from attrlab.metrics import METRICS, Metric
 from attrlab.metrics.answers import Answers
 from attrlab.metrics.explainer import Explainer
 from attrlab.metrics.metric import Question
+from attrlab.metrics.reliability import Reliability, reliability
 from attrlab.metrics.statistics import mean_and_interval
 from attrlab.record import Score
 from synthetic import Batch, Environment, make_environment
@@ -240,6 +242,34 @@ def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = C
         truth = stage.batch.truth
         players = truth.support if metric.object == "support" else truth.necessary
         return metric.measure(scores, truth=truth.attributions[convention].to(scores.dtype), support=players, present=stage.game.present)
+
+
+def judge_of_metric(metric: Metric, stage: Stage, *, methods: Collection[Method] = ()) -> Reliability:
+    """How far a metric of the kinds "truth", "scores" and "game" can be trusted on a stage, judged by the exact Shapley values.
+
+    Methods are ranked by the rank correlation of their scores with the truth; those that do not apply are left out.
+
+    Raises:
+        InvalidInput: if the metric calls the method again.
+    """
+    if metric.question == "method":
+        raise InvalidInput(
+            f"{metric.name} is not a function of scores alone: choose a metric that asks the game or the truth (got 'method')"
+        )
+    truth = stage.batch.truth.attributions[CONVENTION].to(stage.floor.dtype)
+    found = []
+    for method in methods:
+        with suppress(NotApplicable, MethodError):
+            scores = stage.scores_of(method)[0]
+            found.append((scores, _mean(measure(METRICS["rank_correlation"], stage, scores))))
+    return reliability(
+        lambda scores: measure(metric, stage, scores),
+        direction=metric.direction,
+        truth=truth,
+        magnitudes=metric.ranking == "absolute",
+        methods=found,
+        generator=torch.Generator().manual_seed(stage.seed),
+    )
 
 
 def _ask(method: Method, seed: int, case: Case, *, model: nn.Module | None = None) -> Tensor:
