@@ -102,11 +102,12 @@ def _refined(method: Method, axiom: Axiom, case: Case, finding: Finding, *, tole
     assert method.budget is not None
     suspects = finding.violation.topk(min(SUSPECTS, len(case))).indices
     suspects = suspects[finding.violation[suspects] > tolerance]
+    suspected = case if axiom.of_rows_together else case.rows(suspects)
     keyword, default = method.budget, _budget(method)
 
     def gap(budget: int) -> float:
         refined = method.with_parameters(**{keyword: max(1, budget)})
-        return float(_measure(refined, axiom, case.rows(suspects), seed).violation.max())
+        return float(_measure(refined, axiom, suspected, seed).violation.max())
 
     near = max(float(finding.violation[suspects].max()), *(gap(default + offset) for offset in NEAR))
     for factor in FAR:

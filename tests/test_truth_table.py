@@ -20,7 +20,7 @@ from attrlab.judge import Examination, examine
 from attrlab.registry import find_method, method_names
 from attrlab.study import prepare
 from evaluations.strategies import cases, stated
-from synthetic.families import dense, disguised
+from synthetic.families import dense, difference_of_equals, disguised
 
 COLUMNS = (
     "completeness",
@@ -55,7 +55,7 @@ TABLE = {
     "expected_gradients": "       .  .  +  +  .  +  .  -  +  +  +  -  +  +  +  -  .  -",
     "deeplift": "                 +  +  +  -  -  +  -  -  +  +  +  -  -  -  +  -  -  -",
     "deeplift_rescale": "         +  +  +  -  -  +  -  -  +  +  +  -  -  -  +  -  -  -",
-    "deepshap": "                 +  +  +  -  -  +  -  -  +  +  +  -  -  -  +  -  -  -",
+    "deepshap": "                 +  .  +  -  -  +  -  -  +  +  +  -  -  -  +  -  -  -",
     "lrp_0": "                    h  -  +  +  +  +  +  -  -  +  +  -  n  +  -  -  h  -",
     "lrp_epsilon": "              -  -  +  -  -  -  -  -  -  +  +  -  .  .  -  -  -  -",
     "lrp_alpha1_beta0": "         -  -  +  -  -  -  -  -  -  +  -  .  -  -  -  -  -  -",
@@ -66,7 +66,7 @@ TABLE = {
     "shapley": "                  +  +  +  +  +  +  +  -  +  +  +  +  +  -  +  +  +  +",
     "kernel_shap": "              +  +  +  +  +  +  +  -  +  +  +  +  +  -  +  +  +  +",
     "lime_unpenalised": "         -  +  -  -  +  +  +  -  +  +  +  .  -  -  +  +  +  -",
-    "lime": "                     -  +  -  -  +  +  +  -  +  +  +  .  -  -  .  +  -  -",
+    "lime": "                     -  +  -  -  +  +  +  -  +  +  +  .  -  -  .  +  .  -",
     "lime_lasso": "               -  -  -  .  +  -  +  -  +  +  +  .  .  -  .  +  -  .",
     "rise_players": "             -  -  -  -  +  +  +  -  +  +  +  +  -  -  -  +  -  -",
 }
@@ -101,14 +101,23 @@ def hand_made() -> dict[str, tuple[Case, ...]]:
     """Cases that no pool holds and no world stores: function, rows and baseline, with what is known of them by a line of algebra."""
     uneven = dense([([[1, 0], [0, 1], [0, 1]], [0, 0, 0]), ([[1, 2, -1]], [0])])  # relu(x1) + 2 relu(x2) - relu(x2)
     below = dense([([[-1]], [1]), ([[-2]], [0])])  # -2 relu(1 - x), rises and is below 0
+    sunk = dense([([[1]], [0]), ([[1]], [-5])])  # relu(x) - 5
     # relu(relu(x) - 2 relu(x - 1)) + relu(x - 1): x up to 1, then 1, then from 2 on x - 1
     fading = dense([([[1], [1], [1]], [0, -1, -1]), ([[1, -2, 0], [0, 0, 1]], [0, 0]), ([[1, 1]], [0])])
     total = [([[1, 1], [-1, -1]], [0, 0]), ([[1, -1], [-1, 1]], [1, -1]), ([[1, -1]], [-1])]  # x1 + x2
     dressed = disguised(total, ([1, 0], 0), 1, [(1, ([0, 1], 0))])
+    eighth = disguised([*total[:2], ([[0.125, -0.125]], [-0.125])], ([1, 0], 0), 1, [(1, ([0, 1], 0))])
+    deep = difference_of_equals([([[1]], [0]), ([[1]], [0]), ([[1]], [0])], ([1, 0], 0), 1, [(1, ([0, 1], 0))])
+    flat = difference_of_equals([([[1]], [0]), ([[1]], [0])], ([1, 0], 1), 2)
     policy = Policy()
     return {
+        "dummy": (stated(deep, [[1, 3, 1]], [0, 0, 0], policy), stated(flat, [[2, 3, 1]], [0, 0, 0], policy)),
         "symmetry": (stated(replace(uneven, orbit=(0, 0)), [[1, 1]], [0, 0], policy),),
-        "sign_consistency": (stated(below, [[-1], [-1]], [-2], policy),),
+        "sign_consistency": (
+            stated(below, [[-1]], [-2], policy),
+            stated(sunk, [[1]], [0], policy),
+            stated(eighth, [[3, 1]], [0, 0], policy),
+        ),
         "demand_monotonicity": (stated(replace(fading, monotone=(True,)), [[1.5], [3]], [0], policy),),
         "proportionality": (
             stated(dressed, [[3, 1]], [0, 0], policy),

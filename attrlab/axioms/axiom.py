@@ -41,6 +41,7 @@ class Axiom:
         needs: words of `KNOWLEDGE`, what must be known of a case.
         measure: the violation of each row; `NotApplicable` if the case has no row of which the axiom says anything.
         condition: under which it can be asked at all, in words; empty if it can be asked wherever what it needs is known.
+        of_rows_together: whether it compares rows of a case with each other, so that a suspected row cannot be asked again alone.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Axiom:
     needs: tuple[str, ...]
     measure: Callable[[Explain, Case], Finding]
     condition: str = ""
+    of_rows_together: bool = False
 
     def applies_to(self, case: Case) -> bool:
         """Whether the case states what the axiom needs, for at least one row."""

@@ -45,4 +45,5 @@ CONTINUITY = Axiom(
     needs=("lipschitz", "neighbours"),
     measure=measure,
     condition="shown on pairs of rows across a kink; a jump counts beyond 16 times what the function itself may do",
+    of_rows_together=True,
 )

@@ -96,4 +96,5 @@ DEMAND_MONOTONICITY = Axiom(
     needs=("monotone",),
     measure=measure,
     condition="a player in which f is non-decreasing stands above its baseline, or two rows differ in one",
+    of_rows_together=True,
 )

@@ -77,4 +77,5 @@ DISJOINT_UNION_ADDITIVITY = Axiom(
     needs=("graph",),
     measure=measure,
     condition="the network's output adds over components",
+    of_rows_together=True,
 )
