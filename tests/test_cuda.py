@@ -39,11 +39,19 @@ def test_every_method_scores_alike_on_both_devices(id: str):
 
 
 @pytest.mark.parametrize("id", ["colour-and-v1", "additive-v1", "edge-types-gate-features-v1"])
-@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [m for m in METRICS.values() if m.name != "seconds_per_row"], ids=lambda metric: metric.name)
 def test_every_metric_measures_alike_on_both_devices(id: str, metric):
     here, there = (prepare(id, rows=6, seed=0, policy=Policy(device=device)) for device in ("cpu", "cuda"))
-    found = measure(metric, there, there.floor).cpu()
-    torch.testing.assert_close(found, measure(metric, here, here.floor).cpu(), atol=CLOSE, rtol=CLOSE, equal_nan=True)
+    method, values = find_method("occlusion"), []
+    for stage in (here, there):
+        try:
+            values.append(measure(metric, stage, stage.floor, method=method).cpu())
+        except NotApplicable as reason:
+            values.append(str(reason))
+    if isinstance(values[0], str):
+        assert values[1] == values[0]
+    else:
+        torch.testing.assert_close(values[1], values[0], atol=CLOSE, rtol=CLOSE, equal_nan=True)
 
 
 @pytest.mark.parametrize("id", environment_ids())

@@ -77,7 +77,7 @@ def _counted(ask: Asks, case: Case) -> Passes:
 
 def _metric(name: str, unit: str, formula: str) -> Metric:
     def measure(explain: Asks, case: Case, scores: Tensor) -> Tensor:
-        return torch.full((len(scores),), getattr(passes(explain, case), unit), dtype=torch.float64)
+        return torch.full((len(scores),), getattr(passes(explain, case), unit), dtype=torch.float64, device=scores.device)
 
     return Metric(
         name=name,

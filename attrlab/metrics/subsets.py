@@ -95,8 +95,8 @@ def infidelity(
     worth = found.view(rows, -1)
     drops, sums = worth[:, :1] - worth[:, 1:], _finite(scores, known) @ chosen.double().T
     power = sums.square().sum(1)
-    factor = torch.where(power > 0, (sums * drops).sum(1) / power.clamp(min=torch.finfo(power.dtype).tiny), 0) if scaled else 1.0
-    return _defined(((torch.as_tensor(factor).view(-1, 1) * sums - drops) ** 2).mean(1), scores, known)
+    factor = torch.where(power > 0, (sums * drops).sum(1) / power.clamp(min=torch.finfo(power.dtype).tiny), 0) if scaled else torch.ones_like(power)
+    return _defined(((factor.view(-1, 1) * sums - drops) ** 2).mean(1), scores, known)
 
 
 def faithfulness_estimate(
