@@ -99,6 +99,13 @@ register_method(
         reference="Kapishnikov, Venugopalan, Avci, Wedin, Terry, Bolukbasi (2021), algorithm 1",
         cost="steps (forward + backward), 200 by default, one after the other",
         light={"steps": 10},
-        claims=(holds("dummy", because="∂_i f = 0 everywhere"),),
+        claims=(
+            violates(
+                "completeness",
+                witness="continuity-witness-v1",
+                because="on a piecewise-linear network the path slides along a kink and crosses it at every step, however short",
+            ),
+            holds("dummy", because="∂_i f = 0 everywhere"),
+        ),
     )
 )
