@@ -5,6 +5,7 @@ Every function explains row by row; what that takes is in `pyg_rows`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,13 @@ CAPTUM = ("IntegratedGradients", "Saliency", "InputXGradient", "Deconvolution", 
 """The attribution methods that torch-geometric's CaptumExplainer supports."""
 
 
+_SETTINGS: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "IntegratedGradients": lambda steps, _: {"n_steps": steps},
+    "Saliency": lambda *_: {"abs": False},
+    "ShapleyValueSampling": lambda _, samples: {"n_samples": samples},
+}
+
+
 def pyg_captum(
     model: Model,
     inputs: Tensor,  # (batch, nodes, nodes + columns)
@@ -29,8 +37,8 @@ def pyg_captum(
     seeds: Tensor,  # (batch,) int64
     twin: Twin,
     algorithm: str = "IntegratedGradients",
-    n_steps: int | None = None,
-    n_samples: int | None = None,
+    n_steps: int = 50,
+    n_samples: int = 25,
 ) -> Tensor:  # (batch, nodes, nodes + columns), in the dtype of inputs
     """torch-geometric's CaptumExplainer: a Captum method on the weights of edges, or on the features of nodes.
 
@@ -43,8 +51,8 @@ def pyg_captum(
         seeds: of ShapleyValueSampling, one per row.
         twin: builds the equal torch-geometric module, and a map from one row to its `Data`.
         algorithm: one of `CAPTUM`.
-        n_steps: of IntegratedGradients; Captum's 50 by default.
-        n_samples: of ShapleyValueSampling; Captum's 25 by default. Its players are directed edges, or single features of nodes.
+        n_steps: of IntegratedGradients, Captum's default.
+        n_samples: of ShapleyValueSampling, Captum's default. Its players are directed edges, or single features of nodes.
 
     Returns:
         The library's scores, the two directions of an edge an entry each; they add up to the score of the player.
@@ -61,8 +69,7 @@ def pyg_captum(
     del model
     if algorithm not in CAPTUM:
         raise InvalidInput(f"algorithm is one of {', '.join(CAPTUM)} (got {algorithm!r})")
-    settings: dict[str, Any] = {"abs": False} if algorithm == "Saliency" else {}
-    settings |= {name: value for name, value in {"n_steps": n_steps, "n_samples": n_samples}.items() if value is not None}
+    settings = _SETTINGS.get(algorithm, lambda *_: {})(n_steps, n_samples)
 
     def explainer() -> Any:
         from torch_geometric.explain import CaptumExplainer
