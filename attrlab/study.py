@@ -28,7 +28,7 @@ from attrlab.metrics.answers import Answers
 from attrlab.metrics.explainer import Explainer
 from attrlab.metrics.metric import Question
 from attrlab.metrics.reliability import Reliability, reliability
-from attrlab.metrics.statistics import mean_and_interval
+from attrlab.metrics.statistics import Summary, means_and_intervals
 from attrlab.record import Score
 from synthetic import Batch, Environment, make_environment
 from synthetic.readings import known_of
@@ -207,8 +207,12 @@ def score(method: Method, stage: Stage, *, question: Question, among: Collection
         NotApplicable, MethodError: as `player_scores`.
     """
     scores, spent = stage.scores_of(method)
-    chosen = metrics_of(stage.environment, question=question)
-    return [_score(method, stage, metric, scores, spent) for metric in chosen if among is None or metric in among]
+    asked = metrics_of(stage.environment, question=question)
+    chosen = [metric for metric in asked if among is None or metric in among]
+    drafts = [_measured(method, stage, metric, scores, spent) for metric in chosen]
+    values = torch.stack([draft.values.cpu().double() for draft in drafts]) if drafts else torch.zeros(0, len(scores))
+    summaries = means_and_intervals(values, seed=stage.seed)
+    return [_score(method, stage, draft, summary) for draft, summary in zip(drafts, summaries, strict=True)]
 
 
 def metrics_of(environment: Environment, *, question: Question) -> tuple[Metric, ...]:
@@ -276,27 +280,40 @@ def _ask(method: Method, seed: int, case: Case, *, model: nn.Module | None = Non
     return player_scores(method, case, model=model, seed=seed)
 
 
-def _score(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: float) -> Score:
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    """What was measured, before it is summarised."""
+
+    metric: Metric
+    values: Tensor  # (batch,)
+    ends: tuple[float, float]
+    seconds: float
+
+
+def _measured(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: float) -> _Draft:
     start = time.perf_counter()
     convention = CONVENTION if metric.question == "game" else convention_of(method, stage)
     try:
-        measured = measure(metric, stage, scores, convention=convention, method=method)
-        floor, ceiling = stage.ends(metric, convention)
+        values = measure(metric, stage, scores, convention=convention, method=method)
+        ends = stage.ends(metric, convention)
     except (NotApplicable, MethodError):
-        measured, floor, ceiling = scores.new_full((len(scores),), torch.nan), math.nan, math.nan
-    summary = mean_and_interval(measured, generator=torch.Generator().manual_seed(stage.seed))
+        values, ends = scores.new_full((len(scores),), torch.nan), (math.nan, math.nan)
+    return _Draft(metric=metric, values=values, ends=ends, seconds=spent + time.perf_counter() - start)
+
+
+def _score(method: Method, stage: Stage, draft: _Draft, summary: Summary) -> Score:
     return Score(
         method=method.name,
         environment=stage.environment.id,
-        evaluation=metric.name,
+        evaluation=draft.metric.name,
         value=summary.mean,
         interval=summary.interval,
-        floor=floor,
-        ceiling=ceiling,
+        floor=draft.ends[0],
+        ceiling=draft.ends[1],
         rows=summary.rows,
-        direction=metric.direction,
+        direction=draft.metric.direction,
         seed=stage.seed,
-        seconds=spent + time.perf_counter() - start,
+        seconds=draft.seconds,
     )
 
 

@@ -6,6 +6,7 @@ Rows on which a metric is not defined are left out and counted, never replaced.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +58,46 @@ def mean_and_interval(
     tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
     low, high = defined[chosen].mean(1).quantile(tails).tolist()
     return Summary(mean=float(defined.mean()), interval=(low, high), rows=len(defined))
+
+
+def means_and_intervals(
+    values: Tensor,  # (series, rows), NaN where not defined
+    *,
+    seed: int,
+    draws: int = 1000,
+) -> list[Summary]:
+    """`mean_and_interval` of every series, each with a generator started from `seed`: equal rows are drawn for all, so they are drawn once.
+
+    Raises:
+        InvalidInput: if `values` is not two-dimensional, or `draws` is not positive.
+    """
+    if values.dim() != 2 or draws < 1:
+        raise InvalidInput(f"values must be (series, rows) and draws positive (got shape {tuple(values.shape)}, draws={draws})")
+    known = values.detach().cpu().double()
+    found: dict[int, Summary] = {}
+    for mask, group in _alike(~known.isnan()):
+        rows = known[group][:, mask]
+        if rows.shape[1] == 0:
+            found.update(dict.fromkeys(group, Summary(mean=math.nan, interval=(math.nan, math.nan), rows=0)))
+            continue
+        chosen = torch.randint(rows.shape[1], (draws, rows.shape[1]), generator=torch.Generator().manual_seed(seed))
+        tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
+        ends = rows[:, chosen].mean(2).quantile(tails, dim=1)
+        for place, series in enumerate(group):
+            low, high = ends[:, place].tolist()
+            found[series] = Summary(mean=float(rows[place].mean()), interval=(low, high), rows=rows.shape[1])
+    return [found[series] for series in range(len(known))]
+
+
+def _alike(
+    defined: Tensor,  # (series, rows) bool
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """The series that are defined on the same rows: those rows, and which series."""
+    groups: dict[bytes, list[int]] = {}
+    for series, mask in enumerate(defined.numpy()):
+        groups.setdefault(mask.tobytes(), []).append(series)
+    for group in groups.values():
+        yield defined[group[0]], group
 
 
 def paired_difference(

@@ -95,7 +95,8 @@ def infidelity(
     worth = found.view(rows, -1)
     drops, sums = worth[:, :1] - worth[:, 1:], _finite(scores, known) @ chosen.double().T
     power = sums.square().sum(1)
-    factor = torch.where(power > 0, (sums * drops).sum(1) / power.clamp(min=torch.finfo(power.dtype).tiny), 0) if scaled else torch.ones_like(power)
+    best = torch.where(power > 0, (sums * drops).sum(1) / torch.where(power > 0, power, 1), 0)
+    factor = best if scaled else torch.ones_like(best)
     return _defined(((factor.view(-1, 1) * sums - drops) ** 2).mean(1), scores, known)
 
 

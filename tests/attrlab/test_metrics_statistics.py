@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attrlab.errors import InvalidInput
-from attrlab.metrics.statistics import mean_and_interval, paired_difference, ranks
+from attrlab.metrics.statistics import mean_and_interval, means_and_intervals, paired_difference, ranks
 
 
 def seeded(seed=0):
@@ -100,3 +100,15 @@ def test_bad_shapes_and_directions_are_refused():
     for values, direction in ((torch.zeros(3), "higher"), (torch.zeros(2, 3), "up")):
         with pytest.raises(InvalidInput, match="values must be"):
             ranks(values, direction=direction, generator=seeded())
+
+
+def test_many_series_are_summarised_as_each_would_be_alone():
+    values = torch.rand(6, 10, generator=seeded(3), dtype=torch.float64)
+    values[1, 2:], values[2, 4], values[4, 4], values[5] = math.nan, math.nan, math.nan, math.nan
+    for series, found in zip(values, means_and_intervals(values, seed=5), strict=True):
+        alone = mean_and_interval(series, generator=seeded(5))
+        assert found.rows == alone.rows
+        assert (found.mean, *found.interval) == pytest.approx((alone.mean, *alone.interval), abs=1e-12, nan_ok=True)  # the same sums
+    assert means_and_intervals(torch.zeros(0, 4), seed=0) == []
+    with pytest.raises(InvalidInput, match="series, rows"):
+        means_and_intervals(torch.zeros(4), seed=0)
