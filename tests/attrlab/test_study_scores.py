@@ -1,0 +1,106 @@
+"""Scores of a cell: each method is asked once, ends are measured once, and one metric's failure loses no other."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from attrlab.errors import InvalidInput, MethodError
+from attrlab.method import Method
+from attrlab.metrics import METRICS, cost, stability
+from attrlab.registry import find_method
+from attrlab.study import CEILING, FLOOR, measure, metrics_of, prepare, score
+
+STAGE = prepare("linear-v1", rows=4)
+
+
+def counted(calls, *, fails_from=math.inf):
+    def attribute(model, inputs, *, baseline):
+        calls.append(len(inputs))
+        if len(calls) >= fails_from:
+            raise ValueError("no more")
+        return inputs - baseline
+
+    return Method(name="counted", attribute=attribute)
+
+
+def test_a_method_is_asked_once_however_many_questions_follow():
+    calls = []
+    method = counted(calls)
+    for question in ("truth", "scores", "game", "truth"):
+        score(method, STAGE, question=question)
+    assert calls == [4]
+
+
+def test_neighbours_networks_and_costs_are_asked_for_once_each():
+    calls = []
+    found = score(counted(calls), STAGE, question="method", among=(*stability.METRICS, *cost.METRICS))
+    assert [s.evaluation for s in found] == [m.name for m in (*stability.METRICS, *cost.METRICS)]
+    assert calls == [4, 4 * stability.NEIGHBOURS, 4]
+
+
+def test_a_method_that_fails_when_asked_again_loses_those_scores_only():
+    method = counted([], fails_from=2)
+    found = {s.evaluation: s for s in score(method, STAGE, question="method")}
+    assert math.isnan(found["max_sensitivity"].value)
+    assert found["max_sensitivity"].rows == 0
+    assert all(s.rows == 4 for s in score(method, STAGE, question="truth") if s.evaluation == "relative_l1")
+
+
+def test_a_method_that_fails_at_once_has_no_scores():
+    with pytest.raises(MethodError, match="no more"):
+        score(counted([], fails_from=1), prepare("linear-v1", rows=2), question="truth")
+
+
+def test_controls_stand_at_their_own_ends():
+    stage = prepare("additive-v1", rows=6)
+    for method, end in ((FLOOR, "floor"), (CEILING, "ceiling")):
+        for found in (*score(method, stage, question="game"), *score(method, stage, question="truth")):
+            if not math.isnan(found.value):
+                assert found.value == pytest.approx(getattr(found, end), abs=1e-9), found.evaluation  # the same scores, twice
+
+
+def test_floor_and_ceiling_cost_nothing_the_second_time():
+    stage = prepare("additive-v1", rows=4)
+    score(find_method("occlusion"), stage, question="game")
+    before = stage.answers.forwards
+    score(find_method("occlusion"), stage, question="game")
+    assert stage.answers.forwards == before
+
+
+def test_metrics_are_asked_where_they_apply():
+    names = {kind: {m.name for m in metrics_of(prepare(id, rows=2).environment, question="game")} for kind, id in KINDS.items()}
+    assert "road" in names["image"]
+    assert not names["table"] & {"road", "selectivity", "fidelity_plus", "sufficiency"}
+    assert "fidelity_plus" in names["graph"]
+    assert "sufficiency" in names["sequence"]
+    designed = {m.name for m in metrics_of(prepare("null-patch-v1", rows=2).environment, question="method")}
+    assert "null_feature" in designed
+    assert "repeated_feature" not in designed
+
+
+KINDS = {"image": "unseen-colour-v1", "table": "linear-v1", "graph": "house-v1", "sequence": "lookup-v1"}
+
+
+def test_a_metric_that_asks_the_method_again_needs_one():
+    with pytest.raises(InvalidInput, match="calls the method again"):
+        measure(METRICS["max_sensitivity"], STAGE, STAGE.floor)
+
+
+def test_an_expensive_method_is_asked_again_in_its_light_setting_and_costed_in_its_own():
+    def slow(model, inputs, *, steps=8):
+        with torch.no_grad():
+            for _ in range(steps):
+                model(inputs)
+        return inputs
+
+    method = Method(name="slow", attribute=slow, light={"steps": 2})
+    found = {s.evaluation: s.value for s in score(method, STAGE, question="method", among=cost.METRICS)}
+    assert found["forward_passes"] == 8
+    explain, seen = STAGE.explainer_of(method), []
+    STAGE.case.model.register_forward_hook(lambda *_: seen.append(1))
+    explain(STAGE.case)
+    STAGE.case.model._forward_hooks.clear()
+    assert len(seen) == 2
