@@ -1,8 +1,8 @@
 """Coalition methods beside Captum's, and beside the bare forwards that they cannot avoid: `python tests/benchmarks/coalitions.py`.
 
 Both sides answer the same question on the same rows with as many coalitions, in float32, 64 rows, one thread, in random order
-within a round. Captum is taken at its default of one coalition per forward, and at 64, which suits it best. What is bound by forwards is compared with as many bare ones, on inputs that are ready, at the best of several
-batch sizes and layouts; for RISE these are all masks, for occlusion the distinct coalitions.
+within a round. Captum is taken at its default of one coalition per forward, and at 64, which suits it best. What is bound by forwards
+is compared with as many bare ones, on inputs that are ready, at the best of several batch sizes and layouts.
 """
 
 from __future__ import annotations
