@@ -156,7 +156,13 @@ register_method(
 )
 
 _EFFICIENT = holds("completeness", because="efficiency in every order (Shapley 1953)", tolerance=1e-6, origin=_FLOAT32)
-_PATH = holds("completeness", because="fundamental theorem of calculus along the path", tolerance=1e-6, origin=_FLOAT32)
+_PATH = holds(
+    "completeness",
+    given=("multilinear",),
+    because="along the path f is a polynomial, which Gauss-Legendre nodes integrate exactly",
+    tolerance=1e-6,
+    origin=_FLOAT32,
+)
 _SYMMETRIC = holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j", tolerance=1e-6, origin=_FLOAT32)
 _DUMMY = holds("dummy", because="what never changes f has neither slope nor marginal")
 
