@@ -100,6 +100,41 @@ def evaluate(
     raise typer.Exit(_run_evaluations(options))
 
 
+@app.command("refute")
+def refute_(
+    method: Annotated[str, typer.Argument(help="a registered name, package.module:object or path/file.py:object")],
+    axiom: Annotated[list[str] | None, typer.Option(help="this axiom; repeatable; all by default")] = None,
+    environment: Annotated[list[str] | None, typer.Option(help="of the named worlds only this one; repeatable")] = None,
+    scope: Annotated[str, typer.Option(help="the small networks that are enumerated: none, tiny, default or large")] = "default",
+    seconds: Annotated[float, typer.Option(help="how long they are enumerated for, for each axiom")] = 60.0,
+    examples: Annotated[int, typer.Option(help="networks drawn at random for each axiom")] = 60,
+    seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+    json: Annotated[Path | None, typer.Option(help="write the certificates of what is refuted to this file")] = None,
+) -> None:
+    """Look for the smallest counterexample: exit status 0 not refuted, 1 refuted, 3 inconclusive, 2 could not be run."""
+    from attrlab.refuting import report, run
+
+    options = ["--attrlab-method", method, "--attrlab-scope", scope, "--attrlab-scope-seconds", str(seconds), "--attrlab-device", device]
+    options += ["--attrlab-examples", str(examples), "--attrlab-seed", str(seed)]
+    options += [part for name in axiom or ("all",) for part in ("--attrlab-refute", name)]
+    options += [part for id in environment or () for part in ("--attrlab-environment", id)]
+    raise typer.Exit(report(run(options, _pytest_on("test_refutation.py")), json))
+
+
+@app.command("replay")
+def replay_(file: Annotated[Path, typer.Argument(help="what `attrlab refute METHOD --json FILE` wrote")]) -> None:
+    """Check certificates again: exit status 0 every violation stands, 1 one does not, 2 not a certificate."""
+    from attrlab.certificate import read, replay
+    from attrlab.registry import find_method
+
+    found = [replay(certificate, find_method(str(certificate["method"]))) for certificate in read(file)]
+    for again in found:
+        print(again.sentence)
+        print(*(f"    {line}" for line in again.counterexample.splitlines()), sep="\n")
+    raise typer.Exit(0 if all(again.stands for again in found) else 1)
+
+
 @app.command("verify")
 def verify_(
     environment: Annotated[list[str] | None, typer.Argument(help="environments; all of them by default")] = None,
@@ -144,16 +179,25 @@ def sweep_(
 
 
 def _run_evaluations(options: list[str]) -> int:
-    """Run pytest on the installed evaluations, apart from any configuration of the folder it is called from, and translate its status."""
+    """Run pytest on the installed evaluations, and translate its status."""
+    status = subprocess.run([*_pytest_on(""), *options], env=_undisturbed(), check=False).returncode
+    return status if status in (0, 1) else 2
+
+
+def _pytest_on(file: str) -> list[str]:
+    """The command that runs one file of the installed evaluations, or all, apart from any configuration of the folder it is called from."""
     spec = find_spec("evaluations")
     if spec is None or not spec.submodule_search_locations:
         raise UnknownName("the package 'evaluations' is not installed; install attrlab with pip")
-    home = str(Path(next(iter(spec.submodule_search_locations))).parent)
-    command = [sys.executable, "-m", "pytest", "--pyargs", "evaluations", "-c", os.devnull, "--rootdir", home]
-    command += ["--import-mode=importlib", "-q", "--tb=no", "-rN", "-p", "no:cacheprovider", *options]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    status = subprocess.run(command, env=environment, check=False).returncode
-    return status if status in (0, 1) else 2
+    place = Path(next(iter(spec.submodule_search_locations)))
+    asked = [str(place / file)] if file else ["--pyargs", "evaluations"]
+    command = [sys.executable, "-m", "pytest", *asked, "-c", os.devnull, "--rootdir", str(place.parent)]
+    return [*command, "--import-mode=importlib", "-q", "--tb=no", "-rN", "-p", "no:cacheprovider"]
+
+
+def _undisturbed() -> dict[str, str]:
+    """The environment without options for pytest that somebody else set."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
 
 
 def _draw_environment(id: str, path: Path) -> None:

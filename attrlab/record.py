@@ -36,6 +36,7 @@ class Verdict:
         counterexample: the smallest failing case as mathematics, empty where there is none.
         reason: why, in one sentence.
         seconds: what it cost.
+        certificate: of a refutation, the case as JSON text, to be checked again by `attrlab replay`.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Verdict:
     counterexample: str = ""
     reason: str = ""
     seconds: float = 0.0
+    certificate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

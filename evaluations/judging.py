@@ -38,6 +38,7 @@ class Draft:
     counterexample: str = ""
     reason: str = ""
     outcome: Outcome = "passed"
+    certificate: str = ""
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -104,6 +105,7 @@ def _record(properties: Properties, cell: Cell, evaluation: str, draft: Draft) -
         cases=draft.cases,
         counterexample=draft.counterexample,
         reason=draft.reason,
+        certificate=draft.certificate,
         seconds=time.perf_counter() - draft.started,
     )
     properties.append((PROPERTY, dumps({"kind": "verdict", **asdict(found)})))

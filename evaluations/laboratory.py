@@ -37,6 +37,9 @@ class Laboratory:
     seed: int
     unclaimed: bool
     named: bool  # whether the environments were asked for by name
+    refuted: tuple[str, ...]  # axioms that a counterexample is looked for, whatever is claimed
+    scope: str  # the networks that are enumerated for that
+    limit_s: float  # for how long, for each axiom
     everywhere: bool  # whether claims and scores are asked on all environments, or on some of each modality
     json: Path | None
     html: Path | None
@@ -61,6 +64,9 @@ class Laboratory:
             seed=_at_least("--attrlab-seed", options.attrlab_seed, 0),
             unclaimed=options.attrlab_unclaimed,
             named=bool(options.attrlab_environment),
+            refuted=_axioms(options.attrlab_refute),
+            scope=options.attrlab_scope,
+            limit_s=options.attrlab_scope_seconds,
             everywhere=bool(options.attrlab_method or options.attrlab_environment or options.attrlab_everywhere),
             json=_writable("--attrlab-json", options.attrlab_json),
             html=_writable("--attrlab-html", options.attrlab_html),
@@ -137,6 +143,11 @@ def _distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
         seen[method.name] = seen.get(method.name, 0) + 1
         named.append(method if seen[method.name] == 1 else replace(method, name=f"{method.name}#{seen[method.name]}"))
     return tuple(named)
+
+
+def _axioms(names: list[str]) -> tuple[str, ...]:
+    """The axioms of these names; `all` stands for all of them."""
+    return tuple(AXIOMS) if "all" in names else tuple(dict.fromkeys(find_axiom(name).name for name in names))
 
 
 def _at_least(option: str, value: int, least: int) -> int:

@@ -54,6 +54,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="claims and scores of every method on every environment; the default where methods or environments are named",
     )
+    group.addoption(
+        "--attrlab-refute",
+        action="append",
+        default=[],
+        metavar="AXIOM",
+        help="look for a counterexample to this axiom, or to all, whatever is claimed; repeatable",
+    )
+    group.addoption(
+        "--attrlab-scope",
+        choices=("none", "tiny", "default", "large"),
+        default="default",
+        help="the networks that are enumerated in a refutation (default: %(default)s)",
+    )
+    group.addoption(
+        "--attrlab-scope-seconds", type=float, default=60.0, metavar="S", help="for how long at most, for each axiom (default: %(default)s)"
+    )
     group.addoption("--attrlab-unclaimed", action="store_true", help="also explore what a method does not claim; recorded, never asserted")
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 
 from attrlab.axioms import Axiom
+from attrlab.case import Case
 from attrlab.claims import MARGIN
-from attrlab.errors import MethodError, NotApplicable
+from attrlab.errors import NotApplicable
 from attrlab.games import Policy
 from attrlab.judge import Examination, examine
 from attrlab.method import Method, player_scores
@@ -46,10 +47,11 @@ class Exhausted:
         networks: how many networks were examined.
         rows: how many (network, input, baseline).
         refutation: the smallest, or None.
+        case: the one row it is about, on the network alone.
         worst: the largest violation met that was not refuted.
         inconclusive: how many networks have a violation between the tolerance and 100 x the tolerance.
         refusal: why the method did not apply to networks it refused, once.
-        refused: how many those are.
+        refused: how many those are; they are not among `networks`.
         finished: whether the scope was gone through to its end, or to its refutation.
         seconds: how long it took.
     """
@@ -58,6 +60,7 @@ class Exhausted:
     networks: int
     rows: int
     refutation: Examination | None
+    case: Case | None
     worst: float
     inconclusive: int
     refusal: str
@@ -112,6 +115,7 @@ def exhaust(
         networks=search.networks,
         rows=search.rows,
         refutation=refutation,
+        case=search.case,
         worst=search.worst,
         inconclusive=search.inconclusive,
         refusal=search.refusal,
@@ -136,6 +140,7 @@ class _Search:
     inconclusive: int = 0
     refusal: str = ""
     refused: int = 0
+    case: Case | None = None
 
     def width(self, axiom: Axiom, sizes: tuple[Size, ...]) -> int:
         """How many networks are put to the method at once: many, if it scores each of the first ones as it does alone."""
@@ -164,19 +169,21 @@ class _Search:
 
     def look(self, block: Block) -> Examination | None:
         """Examine one block, and return the smallest refutation in it."""
-        for member in self._suspects(block):
+        suspects, before = self._suspects(block), self.refused
+        for member in suspects:
             found = self._alone(block, member)
             if found is not None and found.judgement == "refuted":
                 self._count(block, member + 1)
                 return found
             self.inconclusive += found is not None and found.judgement == "inconclusive"
             self.worst = max(self.worst, 0.0 if found is None else found.measured)
-        self._count(block, len(block.members))
+        if self.refused - before < len(block.members):
+            self._count(block, len(block.members), refused=self.refused - before)
         return None
 
-    def _count(self, block: Block, members: int) -> None:
-        self.networks += members
-        self.rows += int((block.case.target < members).sum())
+    def _count(self, block: Block, members: int, *, refused: int = 0) -> None:
+        self.networks += members - refused
+        self.rows += int((block.case.target < members).sum()) * (members - refused) // members
 
     def _suspects(self, block: Block) -> list[int]:
         """The networks of a block whose violation is above the tolerance, the smallest first; all where the method refuses the block."""
@@ -184,9 +191,6 @@ class _Search:
             finding = self.axiom.measure(lambda case: player_scores(self.method, case, seed=self.seed), block.case)
         except NotApplicable as refusal:
             self.refusal = str(refusal)
-            if len(block.members) == 1:
-                self.refused += 1
-                return []
             return list(range(len(block.members)))
         violation = finding.violation
         allowed = violation[violation <= MARGIN * self.tolerance]
@@ -205,16 +209,18 @@ class _Search:
             return None
         if found.judgement != "refuted":
             return found
-        return self._smallest_row(block, member) or found
+        self.case = case
+        return self._smallest_row(case) or found
 
-    def _smallest_row(self, block: Block, member: int) -> Examination | None:
+    def _smallest_row(self, case: Case) -> Examination | None:
         """The refutation on the smallest row that refutes without the others."""
-        case = block.alone(member, self.policy)
         for row in range(len(case)):
+            alone = case.rows(torch.tensor([row], device=case.inputs.device))
             try:
-                found = examine(self.method, self.axiom, case.rows(torch.tensor([row])), tolerance=self.tolerance, seed=self.seed)
-            except (NotApplicable, MethodError):
+                found = examine(self.method, self.axiom, alone, tolerance=self.tolerance, seed=self.seed)
+            except NotApplicable:
                 continue
             if found.judgement == "refuted":
+                self.case = alone
                 return found
         return None

@@ -24,20 +24,22 @@ class Searched:
     Attributes:
         worst: the refutation, shrunk; or the worst examination; None if no drawn case could be judged.
         cases: how many cases were judged.
+        case: the case that `worst` was found on, if it is a refutation.
         refusal: why the method did not apply to the cases that could not be judged, once.
     """
 
     worst: Examination | None
     cases: int
+    case: Case | None = None
     refusal: str = ""
 
 
 class _Refuted(Exception):
     """Carries a refutation through Hypothesis, which shrinks whatever raises."""
 
-    def __init__(self, examination: Examination) -> None:
+    def __init__(self, examination: Examination, case: Case) -> None:
         super().__init__(examination.counterexample)
-        self.examination = examination
+        self.examination, self.case = examination, case
 
 
 def search(
@@ -72,12 +74,12 @@ def search(
         tally.add(found)
         target(min(found.measured, 1e12))
         if found.judgement == "refuted":
-            raise _Refuted(found)
+            raise _Refuted(found, case)
 
     try:
         run()
     except _Refuted as refuted:
-        return Searched(worst=refuted.examination, cases=tally.cases)
+        return Searched(worst=refuted.examination, cases=tally.cases, case=refuted.case)
     except Unsatisfiable as error:
         raise MethodError(f"no network could be drawn for {axiom.name}: {error}") from error
     except Flaky as error:

@@ -25,6 +25,9 @@ DEFAULTS = {
     "html": None,
     "unclaimed": False,
     "everywhere": False,
+    "refute": [],
+    "scope": "default",
+    "scope_seconds": 60.0,
 }
 
 

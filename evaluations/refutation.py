@@ -1,0 +1,148 @@
+"""An axiom is put to a method in three places, the smallest first: every small network, networks drawn at random, and the named worlds.
+
+The first counterexample ends the search, and is handed over with a certificate. What is found in none of them is not refuted in so
+many cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from attrlab.axioms import Axiom
+from attrlab.case import Case
+from attrlab.certificate import certificate
+from attrlab.claims import FLOAT64
+from attrlab.errors import InvalidInput, NotApplicable
+from attrlab.judge import Examination, examine
+from attrlab.method import Method
+from attrlab.study import applies
+from evaluations.laboratory import Laboratory
+from evaluations.scope import exhaust
+from evaluations.search import search
+from evaluations.small_cases import NAME, can_enumerate
+from evaluations.strategies import DRAWN, can_draw, modality_of
+
+
+@dataclass(kw_only=True)
+class Refutation:
+    """What was found out about one axiom of one method.
+
+    Attributes:
+        found: the refutation, or the worst that is inconclusive, or None.
+        place: where: "small-scope", "drawn-networks" or the id of an environment.
+        certificate: of a refutation, as JSON text; empty if its network cannot be written as data.
+        cases: how many cases were examined.
+        account: what was gone through, in sentences.
+        refusal: why the method did not apply, where it did not.
+    """
+
+    found: Examination | None = None
+    place: str = ""
+    certificate: str = ""
+    cases: int = 0
+    account: list[str] = field(default_factory=list)
+    refusal: str = ""
+
+    @property
+    def refuted(self) -> bool:
+        """Whether there is a counterexample."""
+        return self.found is not None and self.found.judgement == "refuted"
+
+
+def refute(method: Method, axiom: Axiom, laboratory: Laboratory) -> Refutation:
+    """Look for a counterexample to `axiom` until there is one or nowhere is left to look.
+
+    Raises:
+        MethodError: if the method raises, or returns something that cannot be read.
+    """
+    tolerance = max((claim.tolerance for claim in method.claims if claim.axiom == axiom.name), default=FLOAT64)
+    attempt = _Attempt(method=method, axiom=axiom, laboratory=laboratory, tolerance=tolerance)
+    for look in (attempt.small, attempt.drawn, attempt.named):
+        look()
+        if attempt.result.refuted:
+            break
+    return attempt.result
+
+
+@dataclass(kw_only=True)
+class _Attempt:
+    method: Method
+    axiom: Axiom
+    laboratory: Laboratory
+    tolerance: float
+    result: Refutation = field(default_factory=Refutation)
+
+    def small(self) -> None:
+        """Every network of the scope."""
+        if self.laboratory.scope == "none" or not can_enumerate(self.axiom) or not self._takes("table"):
+            return
+        laboratory = self.laboratory
+        found = exhaust(
+            self.method,
+            self.axiom,
+            tolerance=self.tolerance,
+            scope=laboratory.scope,
+            policy=laboratory.policy,
+            seed=laboratory.seed,
+            limit_s=laboratory.limit_s,
+        )
+        self.result.cases += found.rows
+        self.result.refusal = found.refusal or self.result.refusal
+        self.result.account.append(str(found))
+        if found.refutation is not None and found.case is not None:
+            self._take(found.refutation, NAME, found.case)
+
+    def drawn(self) -> None:
+        """Networks drawn at random."""
+        if not can_draw(self.axiom, frozenset()) or not self._takes(modality_of(self.axiom)):
+            return
+        laboratory = self.laboratory
+        found = search(
+            self.method,
+            self.axiom,
+            tolerance=self.tolerance,
+            policy=laboratory.policy,
+            examples=laboratory.examples,
+            start=laboratory.seed,
+        )
+        self.result.cases += found.cases
+        self.result.refusal = found.refusal or self.result.refusal
+        self.result.account.append(f"{found.cases} networks drawn at random")
+        if found.worst is not None:
+            self._take(found.worst, DRAWN, found.case)
+
+    def named(self) -> None:
+        """The environments that say what the axiom needs."""
+        asked = 0
+        for id in self.laboratory.environments:
+            stage = self.laboratory.stage(id)
+            if not applies(self.method, stage.environment) or not self.axiom.applies_to(stage.case):
+                continue
+            try:
+                found = examine(self.method, self.axiom, stage.case, tolerance=self.tolerance, seed=self.laboratory.seed)
+            except NotApplicable as refusal:
+                self.result.refusal = str(refusal)
+                continue
+            asked += 1
+            self.result.cases += len(stage.case)
+            self._take(found, id, stage.case, stage=(id, self.laboratory.rows, self.laboratory.seed))
+            if self.result.refuted:
+                break
+        if asked:
+            self.result.account.append(f"{asked} environments")
+
+    def _take(self, found: Examination, place: str, case: Case | None, *, stage: tuple[str, int, int] | None = None) -> None:
+        """Keep a refutation with its certificate; keep what is inconclusive if nothing worse was found."""
+        if found.judgement not in ("refuted", "inconclusive") or (found.judgement == "inconclusive" and self.result.found is not None):
+            return
+        self.result.found, self.result.place = found, place
+        if found.judgement == "refuted" and case is not None:
+            try:
+                written = certificate(self.method, self.axiom.name, case, found, seed=self.laboratory.seed, stage=stage)
+            except InvalidInput as reason:
+                self.result.account.append(f"no certificate: {reason}")
+                return
+            self.result.certificate = written
+
+    def _takes(self, modality: str) -> bool:
+        return not self.method.names("truth") and (not self.method.modalities or modality in self.method.modalities)
