@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import CheckFailed, NotApplicable
+from attrlab.games import rank
 from attrlab.method import players_of
 from attrlab.methods.operations import outputs_at
 from attrlab.metrics import METRICS
@@ -30,10 +31,9 @@ RANKING = ("support_auroc", "support_auprc", "relative_l1", "rank_correlation", 
 """The metrics on which the truth must win. The soft metrics are left out: their conventions for an empty sign give noise the same 0 or 1,
 and normalising by the row's maximum lets noise reach a larger recall than a truth of unequal sizes."""
 
-WITHOUT = {"saw_toothed": ("deletion", "insertion", "support_auroc", "support_auprc"), "tied": ("deletion", "insertion")}
+WITHOUT = {"saw_toothed": ("deletion", "insertion", "support_auroc", "support_auprc")}
 """By trait, the metrics that cannot be held against the truth. Where the output jumps up and down as players leave, a curve's area says
-nothing, and a player that matters may have the Shapley value 0. Where equal players undo the output together, a curve that is straight
-across their tie lies above every order of them."""
+nothing, and a player that matters may have the Shapley value 0."""
 
 SEEDS = 8
 """How many random attributions the truth is compared with."""
@@ -117,6 +117,12 @@ def _points(stage: Stage) -> Tensor:
     return points if enumerated else torch.cat([points, *(part.cpu().double() for part in (stage.batch.inputs, stage.batch.baseline))])
 
 
+def _ranks(ideal: Tensor, present: Tensor) -> Tensor:  # (batch,) bool
+    """Rows whose present players differ in their exact value: where all are equal, the truth states no order, and none can be better."""
+    ranked = rank(ideal, present)
+    return (ranked.last[:, :1] + 1 < ranked.count.unsqueeze(1)).squeeze(1)
+
+
 def _margin(stage: Stage, name: str, ideal: Tensor) -> float:
     """By how much the truth is better than the mean of random attributions, in the metric's own direction; NaN if undefined."""
     metric, case = METRICS[name], stage.case
@@ -128,6 +134,8 @@ def _margin(stage: Stage, name: str, ideal: Tensor) -> float:
         noise.append(measure(metric, stage, scores))
     best, floor = measure(metric, stage, ideal), torch.stack(noise).mean(0)
     both = ~(torch.isnan(best) | torch.isnan(floor))
+    if metric.question == "game":
+        both &= _ranks(ideal, stage.game.present)
     if not bool(both.any()):
         return math.nan
     gain = float((best[both] - floor[both]).mean())
