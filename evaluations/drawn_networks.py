@@ -71,14 +71,14 @@ def affine(columns: int) -> st.SearchStrategy[tuple[list[int], int]]:
 
 def terms(columns: int) -> st.SearchStrategy[Terms]:
     """The units a_k relu(u_k) that a threshold pair subtracts."""
-    return st.lists(st.tuples(st.integers(0, 2), affine(columns)), max_size=2)
+    return st.lists(st.tuples(st.integers(1, 2), affine(columns)), min_size=1, max_size=2)
 
 
 @st.composite
 def thresholds(draw: st.DrawFn, build: Callable[..., DrawnNetwork], *, least: int = 1) -> DrawnNetwork:
     """relu(relu(z) - c - Σ a_k relu(u_k)) and its equal, on up to three inputs."""
     columns = draw(st.integers(least, 3), label="inputs")
-    return build(draw(affine(columns), label="z"), draw(st.integers(0, 3), label="c"), draw(terms(columns), label="units"))
+    return build(draw(affine(columns), label="z"), draw(st.integers(1, 3), label="c"), draw(terms(columns), label="units"))
 
 
 @st.composite
@@ -97,14 +97,20 @@ def in_disguise(draw: st.DrawFn, of: st.SearchStrategy[list[Layer]]) -> DrawnNet
 def of_two(draw: st.DrawFn, build: Callable[[Affine, Affine], DrawnNetwork], *, rising: bool = False) -> DrawnNetwork:
     """A minimum or a maximum of relu(u) and relu(v), on one to three columns; `rising` in all of them."""
     columns = draw(st.integers(2 if rising else 1, 3), label="inputs")
+    if columns == 2 and draw(st.booleans(), label="of one column each"):
+        weight = st.integers(1, 2)
+        return build(([draw(weight, label="u"), 0], 0), ([0, draw(weight, label="v")], 0))
     form = st.tuples(st.lists(st.integers(0 if rising else -2, 2), min_size=columns, max_size=columns), st.integers(-1, 1))
     return build(draw(form, label="u"), draw(form, label="v"))
 
 
 @st.composite
-def rising_in_the_first(draw: st.DrawFn) -> list[Layer]:
-    """Networks that cannot fall in column 1: upper weights are at least 0, and so are those of the first column."""
-    (first, shift), *rest = draw(layers())
+def rising_in_the_first(draw: st.DrawFn, *, hidden: tuple[int, ...] = (1, 2)) -> list[Layer]:
+    """Networks that cannot fall in column 1: each unit is passed on with the sign of its weight of that column, or all weights are >= 0."""
+    (first, shift), *rest = draw(layers(hidden=hidden))
+    if len(rest) == 1:
+        signs = [-1 if row[0] < 0 else 1 for row in first]
+        return [(first, shift), ([[sign * abs(w) for sign, w in zip(signs, row, strict=True)] for row in rest[0][0]], rest[0][1])]
     return [([[abs(row[0]), *row[1:]] for row in first], shift), *[([[abs(w) for w in row] for row in weight], b) for weight, b in rest]]
 
 
@@ -160,6 +166,10 @@ EQUALS: st.SearchStrategy[DrawnNetwork] = st.one_of(
 """Networks of which others that compute the same are known; mostly those that differ by more than a unit."""
 
 RISING: st.SearchStrategy[DrawnNetwork] = st.one_of(
-    of_two(minimum, rising=True), of_two(maximum, rising=True), in_disguise(rising_in_the_first())
+    in_disguise(rising_in_the_first()),
+    rising_in_the_first(hidden=(1,)).map(split_unevenly),
+    of_two(minimum, rising=True),
+    of_two(maximum, rising=True),
+    st.builds(difference_of_equals, layers(most=1, hidden=(2,), rising=True), affine(2), st.integers(1, 2), terms(2)),
 )
 """Networks that are non-decreasing in some column."""

@@ -101,7 +101,7 @@ def _rows(draw: st.DrawFn, network: DrawnNetwork, needs: frozenset[str], given: 
     columns = len(network.independent)
     low = 0 if "nonnegative_inputs" in given else -3
     inputs = draw(st.lists(st.integers(low, 3), min_size=columns, max_size=columns), label="x")
-    zero = bool(given & {"positively_homogeneous", "nonnegative_inputs"})
+    zero = bool(given & {"positively_homogeneous", "nonnegative_inputs"}) or draw(st.booleans(), label="x' = 0")
     baseline = [0] * columns if zero else draw(st.lists(st.integers(-3, 3), min_size=columns, max_size=columns), label="x'")
     if "orbit" in needs:
         inputs, baseline = _equal_in_orbits(inputs, network.orbit), _equal_in_orbits(baseline, network.orbit)

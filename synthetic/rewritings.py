@@ -37,9 +37,10 @@ def dead_unit(layers: Layers) -> Layers:
 
 
 def uneven_split(layers: Layers) -> Layers:
-    """The first hidden unit becomes two copies of opposite signs: v relu = (v + 1) relu - relu."""
+    """The first hidden unit becomes two copies, passed on with opposite signs: v = (v + k) - k, k = 1 or, where v < 0, 1 - v."""
     (w, b), (v, a), *rest = layers
-    return [([*w, w[0]], [*b, b[0]]), ([[row[0] + 1, *row[1:], -1] for row in v], a), *rest]
+    extra = [max(1, 1 - row[0]) for row in v]
+    return [([*w, w[0]], [*b, b[0]]), ([[row[0] + k, *row[1:], -k] for row, k in zip(v, extra, strict=True)], a), *rest]
 
 
 REWRITINGS = {
