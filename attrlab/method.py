@@ -73,6 +73,7 @@ class Method:
         light: keywords under which the contract is asked of an expensive method, such as `{"samples": 32}`: how it behaves does not
             depend on how long it samples. Claims and scores are asked with the method's own.
         control: whether it is a control (random, constant, the truth) rather than a method.
+        peer: whether it is another library's implementation, kept to be compared with; a run of the whole catalogue leaves it out.
         needs: what beyond a model and a row it requires, such as "reference data".
     """
 
@@ -87,6 +88,7 @@ class Method:
     budget: str | None = None
     light: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
+    peer: bool = False
     needs: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

@@ -46,10 +46,11 @@ def register_method(method: Method) -> Method:
     return method
 
 
-def method_names() -> tuple[str, ...]:
-    """The names of all registered methods, entry points of other packages included, controls last."""
+def method_names(*, peers: bool = True) -> tuple[str, ...]:
+    """The names of all registered methods, entry points of other packages included, controls last; without `peers` none that is one."""
     _load_all()
-    return tuple(sorted(_METHODS, key=lambda name: _METHODS[name].control))
+    found = (name for name, method in _METHODS.items() if peers or not method.peer)
+    return tuple(sorted(found, key=lambda name: _METHODS[name].control))
 
 
 def find_method(name: str, *, claims: Iterable[str] = ()) -> Method:

@@ -54,7 +54,7 @@ class Laboratory:
         """
         torch.set_num_threads(1)  # two threads on networks of this size are 10 to 40 times slower than one
         claims = tuple(find_axiom(name).name for name in options.attrlab_claim)
-        names = tuple(dict.fromkeys(options.attrlab_method)) or method_names()
+        names = tuple(dict.fromkeys(options.attrlab_method)) or method_names(peers=options.attrlab_everywhere)
         laboratory = Laboratory(
             methods=_distinct(tuple(find_method(name, claims=claims) for name in names)),
             environments=tuple(dict.fromkeys(options.attrlab_environment)) or environment_ids(),

@@ -36,9 +36,16 @@ def laboratory(**changed: object) -> Laboratory:
 
 
 def test_without_options_every_method_meets_every_environment():
-    opened = laboratory()
+    opened = laboratory(everywhere=True)
     assert tuple(method.name for method in opened.methods) == method_names()
     assert opened.environments == environment_ids()
+
+
+def test_what_other_libraries_implement_is_left_out_of_the_catalogue_unless_asked_for():
+    found = {method.name for method in laboratory().methods}
+    assert found == set(method_names(peers=False))
+    assert set(method_names()) - found == {name for name in method_names() if name.startswith(("pyg_", "captum_"))}
+    assert laboratory(method=["pyg_saliency"]).methods[0].name == "pyg_saliency"
 
 
 @pytest.mark.parametrize(

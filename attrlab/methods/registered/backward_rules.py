@@ -16,7 +16,7 @@ def _incomplete(because: str) -> Claim:
 
 
 def _register(name: str, attribute: Attribute, reference: str, *claims: Claim, cost: str = "1 forward + 1 backward") -> None:
-    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, claims=claims))
+    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, cost_class="single", claims=claims))
 
 
 _register(

@@ -32,7 +32,11 @@ def _register(
     cost: str = ONE_PASS,
     modalities: frozenset[str] = EVERYWHERE,
 ) -> None:
-    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, modalities=modalities, claims=claims))
+    cost_class = "linear" if cost.startswith("channels") else "single"
+    method = Method(
+        name=name, attribute=attribute, reference=reference, cost=cost, cost_class=cost_class, modalities=modalities, claims=claims
+    )
+    register_method(method)
 
 
 def _incomplete(because: str, witness: str = WITNESS) -> Claim:

@@ -27,6 +27,7 @@ register_method(
         convention="integrated_gradients",
         reference="Shrikumar, Greenside, Kundaje (2017), equations 1 to 5; Captum's DeepLift (Rescale)",
         cost="4 forwards + 1 backward, preflight included",
+        cost_class="single",
         claims=_CLAIMS,
     )
 )
@@ -38,6 +39,7 @@ register_method(
         convention="integrated_gradients",
         reference="Shrikumar, Greenside, Kundaje (2017), equations 1 to 5 and 10 (Rescale); products by the Shapley value of their factors",
         cost="2 forwards + 1 backward on twice the rows",
+        cost_class="single",
         claims=_CLAIMS,
     )
 )
@@ -48,6 +50,7 @@ register_method(
         attribute=deepshap,
         reference="Lundberg, Lee (2017), section 4.2; Chen, Lundberg, Lee (2019), section 2",
         cost="2 forwards + 1 backward on twice the rows, for every reference row",
+        cost_class="single",
         needs=frozenset({"reference data"}),
         claims=(
             violates("completeness", witness="sum-witness-v1", because="it is complete against the mean of f over the reference data"),

@@ -19,6 +19,7 @@ register_method(
         attribute=gradient,
         reference="Simonyan, Vedaldi, Zisserman (2014), section 3",
         cost="1 forward + 1 backward",
+        cost_class="single",
         claims=(
             violates(
                 "completeness",
@@ -38,6 +39,7 @@ register_method(
         attribute=absolute_gradient,
         reference="Simonyan, Vedaldi, Zisserman (2014), section 3.1",
         cost="1 forward + 1 backward",
+        cost_class="single",
         claims=(
             violates("completeness", witness="saturation-witness-v1", because="the gradient vanishes where f saturates"),
             holds("dummy", because=_NULL),
@@ -53,6 +55,7 @@ register_method(
         attribute=input_x_gradient,
         reference="Shrikumar, Greenside, Shcherbina, Kundaje (2016), section 2",
         cost="1 forward + 1 backward",
+        cost_class="single",
         claims=(
             holds(
                 "completeness", given=("positively_homogeneous",), because="Euler: Σ x_i ∂_i f = f for f homogeneous of degree 1 and x' = 0"
@@ -71,6 +74,7 @@ register_method(
         attribute=gradient_x_difference,
         reference="Shrikumar, Greenside, Kundaje (2017), section 2.2.3; the linear estimate of f(x) - f(x')",
         cost="1 forward + 1 backward",
+        cost_class="single",
         claims=(
             holds(
                 "completeness", given=("positively_homogeneous",), because="Euler: Σ x_i ∂_i f = f for f homogeneous of degree 1 and x' = 0"
@@ -94,6 +98,7 @@ for _name, _smoothed, _reference in (
             attribute=_smoothed,
             reference=_reference,
             cost="samples (forward + backward), 50 by default" + (" + 1" if _name == "vargrad" else ""),
+            cost_class="path",
             light={"samples": 8},
             claims=(
                 violates("completeness", witness="saturation-witness-v1", because=_FLAT),

@@ -36,6 +36,7 @@ register_method(
         modalities=_GRAPHS,
         reference="Ying et al. (2019), equations 5 to 7; coefficients of torch-geometric 2.8",
         cost="epochs (forward + backward), 100 by default",
+        cost_class="optimisation",
         light={"epochs": 10},
         claims=(
             violates("completeness", witness="edge-types-v1", because=_MASK),
@@ -58,6 +59,7 @@ register_method(
         modalities=_GRAPHS,
         reference="Luo et al. (2020), equations 4 to 9",
         cost="1 forward; before, epochs x reference rows (forward + backward), once a call",
+        cost_class="fitted",
         light={"epochs": 1, "batch_size": 8},
         needs=frozenset({"reference data"}),
         claims=(violates("completeness", witness="edge-types-v1", because=_MASK),),
@@ -71,6 +73,7 @@ register_method(
         modalities=_GRAPHS,
         reference="Yuan et al. (2021), algorithm 1, equations 3 to 6",
         cost="1 forward per node set, at most rollouts x expansions x 2 samples; 100 samples by default",
+        cost_class="sampling",
         light={"rollouts": 4, "samples": 8},
         claims=(
             violates("completeness", witness="edge-types-v1", because="the answer is a set of nodes"),
@@ -86,6 +89,7 @@ register_method(
         modalities=_GRAPHS,
         reference="Velickovic et al. (2018), equation 3; read out as in torch-geometric's AttentionExplainer",
         cost="1 forward + 1 backward per attention layer",
+        cost_class="single",
         claims=(violates("completeness", witness="attention-decoy-v1", because="it is blind to what is done with what is heard"),),
     )
 )
@@ -97,6 +101,7 @@ register_method(
         modalities=_GRAPHS,
         reference="Schnake et al. (2022), equations 5 to 9; all walks gathered",
         cost="8 (forward + backward) + 2 forwards",
+        cost_class="path",
         claims=(
             holds("completeness", given=("polynomial",), because="without ReLUs the held network is f, whose terms are shared out"),
             violates("completeness", witness="edge-type-or-v1", because="the held network is another at the baseline than the network"),
@@ -114,8 +119,10 @@ register_method(
         modalities=_GRAPHS,
         reference=f"Ying et al. (2019); GNNExplainer of {_LIBRARY}, graph by graph",
         cost="epochs (forward + backward), 100 by default, one row at a time",
+        cost_class="optimisation",
         light={"epochs": 2},
         needs=_TWIN,
+        peer=True,
         claims=(violates("completeness", witness="edge-types-v1", because=_MASK), holds("dummy", because=_HARD)),
     )
 )
@@ -127,6 +134,7 @@ register_method(
         modalities=_GRAPHS,
         reference=f"Luo et al. (2020); PGExplainer of {_LIBRARY}",
         cost="1 forward; before, epochs x reference rows (forward + backward), once a call",
+        cost_class="fitted",
         light={"epochs": 1},
         needs=_TWIN | {"reference data"},
     )
@@ -139,7 +147,9 @@ register_method(
         modalities=_GRAPHS,
         reference=f"AttentionExplainer of {_LIBRARY}",
         cost="1 forward, one row at a time",
+        cost_class="single",
         needs=_TWIN,
+        peer=True,
     )
 )
 
@@ -150,8 +160,10 @@ register_method(
         modalities=_GRAPHS,
         reference=f"DummyExplainer of {_LIBRARY}",
         cost="no passes but the library's own checks, one row at a time",
+        cost_class="free",
         control=True,
         needs=_TWIN,
+        peer=True,
     )
 )
 
@@ -166,29 +178,31 @@ _PATH = holds(
 _SYMMETRIC = holds("symmetry", because="∂_i f and ∂_j f agree where f is symmetric and x_i = x_j", tolerance=1e-6, origin=_FLOAT32)
 _DUMMY = holds("dummy", because="what never changes f has neither slope nor marginal")
 
-_captum: tuple[tuple[str, str, str, str | None, dict[str, int], tuple[Claim, ...]], ...] = (
+_captum: tuple[tuple[str, str, str, str, str | None, dict[str, int], tuple[Claim, ...]], ...] = (
     (
         "integrated_gradients",
         "IntegratedGradients",
         "n_steps (forward + backward), 50 by default",
+        "path",
         "n_steps",
         {"n_steps": 2},
         (_PATH, _DUMMY, _SYMMETRIC),
     ),
-    ("saliency", "Saliency", "1 forward + 1 backward", None, {}, (_DUMMY, _SYMMETRIC)),
-    ("input_x_gradient", "InputXGradient", "1 forward + 1 backward", None, {}, (_DUMMY, _SYMMETRIC)),
-    ("deconvolution", "Deconvolution", "1 forward + 1 backward", None, {}, ()),
-    ("guided_backprop", "GuidedBackprop", "1 forward + 1 backward", None, {}, ()),
+    ("saliency", "Saliency", "1 forward + 1 backward", "single", None, {}, (_DUMMY, _SYMMETRIC)),
+    ("input_x_gradient", "InputXGradient", "1 forward + 1 backward", "single", None, {}, (_DUMMY, _SYMMETRIC)),
+    ("deconvolution", "Deconvolution", "1 forward + 1 backward", "single", None, {}, ()),
+    ("guided_backprop", "GuidedBackprop", "1 forward + 1 backward", "single", None, {}, ()),
     (
         "shapley_value_sampling",
         "ShapleyValueSampling",
         "n_samples x directed edges forwards, 25 samples by default",
+        "sampling",
         "n_samples",
         {"n_samples": 1},
         (_EFFICIENT, _DUMMY),
     ),
 )
-for _name, _algorithm, _cost, _budget, _light, _claims in _captum:
+for _name, _algorithm, _cost, _class, _budget, _light, _claims in _captum:
     register_method(
         Method(
             name=f"pyg_{_name}",
@@ -197,9 +211,11 @@ for _name, _algorithm, _cost, _budget, _light, _claims in _captum:
             convention="integrated_gradients" if _name == "integrated_gradients" else None,
             reference=f"{_algorithm} of Captum 0.9 through CaptumExplainer of {_LIBRARY}",
             cost=f"{_cost}, one row at a time",
+            cost_class=_class,
             budget=_budget,
             light=_light,
             needs=_TWIN,
+            peer=True,
             claims=_claims,
         )
     )

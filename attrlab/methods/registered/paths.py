@@ -23,6 +23,7 @@ register_method(
         convention="integrated_gradients",
         reference="Sundararajan, Taly, Yan (2017), equation 1, by Gauss-Legendre quadrature",
         cost="n_steps (forward + backward), 50 by default",
+        cost_class="path",
         budget="n_steps",
         claims=(
             holds("completeness", because=_FUNDAMENTAL),
@@ -40,6 +41,8 @@ register_method(
         convention="integrated_gradients",
         reference="Sundararajan, Taly, Yan (2017), equation 1; Captum's IntegratedGradients",
         cost="n_steps (forward + backward), 50 by default",
+        peer=True,
+        cost_class="path",
         budget="n_steps",
         claims=(
             holds("completeness", because=_FUNDAMENTAL, tolerance=_CAPTUM, origin=_CAPTUM_ROUNDING),
@@ -57,6 +60,7 @@ register_method(
         convention="integrated_gradients",
         reference="Sundararajan, Taly, Yan (2017), equation 1, in closed form between kinks",
         cost="1 forward per kink + 1 (forward + backward) per piece",
+        cost_class="path",
         claims=(
             holds("completeness", because="fundamental theorem of calculus on every linear piece"),
             holds("dummy", because="∂_i f = 0 everywhere"),
@@ -72,6 +76,7 @@ register_method(
         attribute=expected_gradients,
         reference="Erion, Janizek, Sturmfels, Lundberg, Lee (2021), equation 3; GradientSHAP",
         cost="samples (forward + backward), 200 by default",
+        cost_class="path",
         needs=frozenset({"reference data"}),
         light={"samples": 16},
         claims=(
@@ -87,6 +92,7 @@ register_method(
         modalities=frozenset({"image"}),
         reference="Xu, Venugopalan, Sundararajan (2020), equation 6",
         cost="steps (forward + backward), 100 by default",
+        cost_class="path",
         light={"steps": 10},
     )
 )
@@ -98,6 +104,7 @@ register_method(
         convention="integrated_gradients",
         reference="Kapishnikov, Venugopalan, Avci, Wedin, Terry, Bolukbasi (2021), algorithm 1",
         cost="steps (forward + backward), 200 by default, one after the other",
+        cost_class="path",
         light={"steps": 10},
         claims=(
             violates(

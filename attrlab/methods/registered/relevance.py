@@ -28,7 +28,7 @@ def _asymmetric(because: str) -> Claim:
 
 
 def _register(name: str, attribute: Attribute, reference: str, *claims: Claim, cost: str = "1 forward + 1 backward") -> None:
-    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, claims=claims))
+    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, cost_class="single", claims=claims))
 
 
 PARTS = "positive and negative contributions are counted unit by unit, and the same function can be made of other units"

@@ -27,6 +27,7 @@ register_method(
         modalities=TOKENS,
         reference="Vig et al. (2020), section 3; Meng et al. (2022), section 2",
         cost="players + 1 forwards at the inputs; tokens + 3 at a layer",
+        cost_class="linear",
         claims=(
             holds("completeness", given=("additive",), because="for f = Σ g_i(x_i) patching i costs g_i(x_i) - g_i(x'_i)"),
             violates("completeness", witness="lookup-v1", because="query and pair each carry the whole of their conjunction"),
@@ -45,6 +46,7 @@ register_method(
         modalities=TOKENS,
         reference="Nanda (2023); Syed, Rager, Conmy (2023), equation 2",
         cost="1 forward + 1 backward; 2 more forwards at a layer",
+        cost_class="single",
         claims=(
             violates("completeness", witness="decoy-head-v1", because=_FLAT),
             violates("sensitivity_a", witness="lookup-v1", because=_FLAT),
@@ -62,6 +64,7 @@ register_method(
         modalities=TOKENS,
         reference="Rezaei Jafari, Eberle, Khakzar, Nanda (2025), equation 3",
         cost="1 forward + 1 backward; 2 more forwards at a layer",
+        cost_class="single",
         claims=(
             violates("completeness", witness="decoy-head-v1", because=_BIAS),
             violates("sensitivity_a", witness="lookup-v1", because=_BIAS),
@@ -76,6 +79,7 @@ register_method(
         modalities=TOKENS,
         reference="Achtibat et al. (2024), propositions 3.1 to 3.4",
         cost="1 forward + 1 backward",
+        cost_class="single",
         claims=(
             violates("completeness", witness="decoy-head-v1", because=_BIAS),
             violates("sensitivity_a", witness="lookup-v1", because=_BIAS),
@@ -90,6 +94,7 @@ register_method(
         modalities=TOKENS,
         reference="Abnar, Zuidema (2020), section 3, equation 1",
         cost="1 forward",
+        cost_class="single",
         claims=_UNSIGNED_AND_OF_NO_OUTPUT,
     )
 )
@@ -101,6 +106,7 @@ register_method(
         modalities=TOKENS,
         reference="Bahdanau, Cho, Bengio (2015), section 5.2.1; Jain, Wallace (2019)",
         cost="1 forward",
+        cost_class="single",
         claims=_UNSIGNED_AND_OF_NO_OUTPUT,
     )
 )
