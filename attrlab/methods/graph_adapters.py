@@ -69,7 +69,7 @@ def pyg_captum(
     del model
     if algorithm not in CAPTUM:
         raise InvalidInput(f"algorithm is one of {', '.join(CAPTUM)} (got {algorithm!r})")
-    settings = _SETTINGS.get(algorithm, lambda *_: {})(n_steps, n_samples)
+    settings = _SETTINGS[algorithm](n_steps, n_samples) if algorithm in _SETTINGS else {}
 
     def explainer() -> Any:
         from torch_geometric.explain import CaptumExplainer

@@ -137,6 +137,7 @@ register_method(
         cost_class="fitted",
         light={"epochs": 1},
         needs=_TWIN | {"reference data"},
+        peer=True,
     )
 )
 
