@@ -21,7 +21,7 @@ DESIGNED = frozenset(world for metric in targets.METRICS for world in metric.wor
 def _places(laboratory: Laboratory) -> Iterator[str]:
     """Representative environments, and the worlds that were designed for a check."""
     shown = set(laboratory.representatives()) | DESIGNED
-    return (id for id in laboratory.scored() if id in shown)
+    return (id for id in laboratory.environments if id in shown)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
