@@ -97,11 +97,20 @@ def in_disguise(draw: st.DrawFn, of: st.SearchStrategy[list[Layer]]) -> DrawnNet
 def of_two(draw: st.DrawFn, build: Callable[[Affine, Affine], DrawnNetwork], *, rising: bool = False) -> DrawnNetwork:
     """A minimum or a maximum of relu(u) and relu(v), on one to three columns; `rising` in all of them."""
     columns = draw(st.integers(2 if rising else 1, 3), label="inputs")
-    if columns == 2 and draw(st.booleans(), label="of one column each"):
-        weight = st.integers(1, 2)
-        return build(([draw(weight, label="u"), 0], 0), ([0, draw(weight, label="v")], 0))
     form = st.tuples(st.lists(st.integers(0 if rising else -2, 2), min_size=columns, max_size=columns), st.integers(-1, 1))
     return build(draw(form, label="u"), draw(form, label="v"))
+
+
+def of_one_each(build: Callable[[Affine, Affine], DrawnNetwork]) -> st.SearchStrategy[DrawnNetwork]:
+    """A minimum or a maximum of relu(a x1) and relu(b x2)."""
+    return st.builds(lambda a, b: build(([a, 0], 0), ([0, b], 0)), st.integers(1, 2), st.integers(1, 2))
+
+
+def turned_twice() -> st.SearchStrategy[DrawnNetwork]:
+    """The rising -v relu(b - a x1), its unit in two copies of opposite signs."""
+    return st.builds(
+        lambda a, b, v: split_unevenly([([[-a]], [b]), ([[-v]], [0])]), st.integers(1, 2), st.integers(-2, 3), st.integers(1, 2)
+    )
 
 
 @st.composite
@@ -168,7 +177,9 @@ EQUALS: st.SearchStrategy[DrawnNetwork] = st.one_of(
 RISING: st.SearchStrategy[DrawnNetwork] = st.one_of(
     in_disguise(rising_in_the_first()),
     rising_in_the_first(hidden=(1,)).map(split_unevenly),
+    turned_twice(),
     of_two(minimum, rising=True),
+    of_one_each(minimum),
     of_two(maximum, rising=True),
     st.builds(difference_of_equals, layers(most=1, hidden=(2,), rising=True), affine(2), st.integers(1, 2), terms(2)),
 )

@@ -20,7 +20,7 @@ from attrlab.judge import Examination, examine
 from attrlab.registry import find_method, method_names
 from attrlab.study import prepare
 from evaluations.strategies import cases, stated
-from synthetic.families import dense, difference_of_equals, disguised
+from synthetic.families import dense, difference_of_equals, disguised, minimum, symmetric_threshold
 
 COLUMNS = (
     "completeness",
@@ -109,16 +109,23 @@ def hand_made() -> dict[str, tuple[Case, ...]]:
     eighth = disguised([*total[:2], ([[0.125, -0.125]], [-0.125])], ([1, 0], 0), 1, [(1, ([0, 1], 0))])
     deep = difference_of_equals([([[1]], [0]), ([[1]], [0]), ([[1]], [0])], ([1, 0], 0), 1, [(1, ([0, 1], 0))])
     flat = difference_of_equals([([[1]], [0]), ([[1]], [0])], ([1, 0], 1), 2)
+    turned = symmetric_threshold(([1, 0], 0), 1, [(0.5, ([0, 1], 0))])
+    gone = dense([([[-1]], [1]), ([[1]], [0])])  # relu(1 - x): 1 at the baseline and 0 at 2
     policy = Policy()
     return {
         "dummy": (stated(deep, [[1, 3, 1]], [0, 0, 0], policy), stated(flat, [[2, 3, 1]], [0, 0, 0], policy)),
-        "symmetry": (stated(replace(uneven, orbit=(0, 0)), [[1, 1]], [0, 0], policy),),
+        "symmetry": (stated(replace(uneven, orbit=(0, 0)), [[1, 1]], [0, 0], policy), stated(turned, [[3, 3]], [0, 0], policy)),
+        "structural_dummy": (stated(dense([([[0, 2, 1]], [2]), ([[2]], [0])]), [[0, -1, -2]], [0, 0, 0], policy),),
+        "sensitivity_a": (stated(gone, [[2]], [0], policy),),
         "sign_consistency": (
             stated(below, [[-1]], [-2], policy),
             stated(sunk, [[1]], [0], policy),
             stated(eighth, [[3, 1]], [0, 0], policy),
         ),
-        "demand_monotonicity": (stated(replace(fading, monotone=(True,)), [[1.5], [3]], [0], policy),),
+        "demand_monotonicity": (
+            stated(replace(fading, monotone=(True,)), [[1.5], [3]], [0], policy),
+            stated(minimum(([1, 0], 0), ([0, 1], 0)), [[1, 2], [3, 2]], [0, 0], policy),
+        ),
         "proportionality": (
             stated(dressed, [[3, 1]], [0, 0], policy),
             stated(dense([([[1, 1]], [0]), ([[1]], [0])]), [[3, -1]], [0, 0], policy),

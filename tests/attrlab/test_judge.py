@@ -134,6 +134,21 @@ def test_the_budget_a_user_set_is_the_one_that_is_refined():
     assert max(steps for steps, _ in calls) >= 1000
 
 
+def test_rows_that_are_compared_with_each_other_are_asked_again_together():
+    rows = ones(2, 2)
+    rows[1, 0] = 3.0
+    pair = Case(**{**vars(case(rows)), "monotone": torch.ones(2, 2, dtype=torch.bool)})
+    calls = []
+
+    def falling(model, inputs, *, seeds, n_steps=8):
+        calls.append((n_steps, len(inputs)))
+        return torch.where(inputs > 2, 1.0, 2.0 * inputs)
+
+    found = examine(Method(name="falling", attribute=falling, budget="n_steps"), AXIOMS["demand_monotonicity"], pair, tolerance=1e-9)
+    assert found.judgement == "refuted"  # alone, the raised row has nothing to have fallen from
+    assert {rows for _, rows in calls} == {max(rows for _, rows in calls)}
+
+
 def test_the_seed_is_the_seed_of_the_method():
     noise = Method(name="noise", attribute=lambda model, inputs, *, generator: inputs * torch.rand(1, generator=generator).item())
     measured = [examine(noise, COMPLETENESS, case(ones(2, 2)), tolerance=1e-9, seed=seed).measured for seed in (0, 0, 1)]
