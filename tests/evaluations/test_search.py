@@ -86,7 +86,9 @@ def test_a_conditional_claim_is_searched_within_its_condition():
 
 def test_the_same_seed_finds_the_same_counterexample():
     one, two = (found(find_method("occlusion"), "completeness", start=3) for _ in range(2))
-    assert one == two
+    assert one.cases == two.cases
+    assert one.worst.counterexample == two.worst.counterexample
+    assert one.worst.measured == two.worst.measured  # bit for bit: the same draws
 
 
 def test_a_method_that_raises_on_a_drawn_network_is_an_error_with_its_reason():
