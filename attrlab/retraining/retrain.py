@@ -102,11 +102,13 @@ def _notes(layout: Layout, job: Job, accuracies: tuple[float, ...]) -> list[str]
         notes.append(f"{diverged} of {len(accuracies)} networks went to infinity and are left out: write a smaller rate")
     scored, labels = layout.scored[job.method], layout.data.train.labels
     bare = scored.counts(job, 0) >= scored.present[0].sum(1)
-    if bool(bare.any()) and not bool(bare.all()):
+    if job.fraction == (0 if job.protocol.keeps else 1):
+        return notes  # with everything removed, that nothing is left needs no telling
+    if bool(bare.any()):
         what = "edge" if layout.stand.graph and not layout.stand.nodes_leave else "player"
         notes.append(f"{int(bare.sum())} of {len(bare)} training rows have no {what} left and look alike up to what is no player")
     empty = [str(k) for k in range(layout.data.classes) if bool(bare[labels == k].all())]
-    if empty and not bool(bare.all()):
+    if empty:
         notes.append(f"class {', '.join(empty)} is empty after removal: none of its training rows has a player left")
     return notes
 
