@@ -21,6 +21,9 @@ FLOAT64 = 1e-9
 MARGIN = 100.0
 """A violation counts only above MARGIN x tolerance (design.md, section 6); between the two it is inconclusive."""
 
+SMALL_SCOPE = "small-scope"
+"""As a witness: every small network in order of size, of which the first that violates the axiom is found each time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -33,7 +36,7 @@ class Claim:
         given: traits an environment must have for the claim to be made there; empty means everywhere.
         tolerance: the largest violation that is still numerical error, relative to the scale of the scores.
         origin: where that error comes from (rounding, quadrature, sampling).
-        witness: for `violates`, the id of the environment that shows it.
+        witness: for `violates`, the id of the environment that shows it, or `SMALL_SCOPE`.
     """
 
     axiom: str

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from attrlab.axioms import AXIOMS, find_axiom
+from attrlab.claims import SMALL_SCOPE
 from attrlab.errors import InvalidInput, UnknownName
 from attrlab.games import Policy
 from attrlab.method import Method
@@ -87,12 +88,12 @@ class Laboratory:
         """The environments that methods are compared on: all but the witnesses, or some of each modality for the whole catalogue."""
         return self._ranking() if self.everywhere else self.some(self._ranking())
 
-    def some(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """Up to `SHOWN` of these environments of each modality, spread over the catalogue."""
+    def some(self, ids: Iterable[str], *, shown: int = SHOWN) -> tuple[str, ...]:
+        """Up to `shown` of these environments of each modality, spread over the catalogue."""
         kinds: dict[str, list[str]] = {}
         for id in ids:
             kinds.setdefault(self.stage(id).environment.modality, []).append(id)
-        return tuple(id for found in kinds.values() for id in found[:: -(-len(found) // SHOWN)])
+        return tuple(id for found in kinds.values() for id in found[:: -(-len(found) // shown)])
 
     def _ranking(self) -> tuple[str, ...]:
         return tuple(id for id in self.environments if WITNESS not in self.stage(id).environment.traits)
@@ -102,7 +103,7 @@ class Laboratory:
 
         The contract is about behaviour on a kind of row, not about functions, so some worlds of each kind stand for the rest.
         """
-        return self._ranking() if self.named else self.some(self._ranking())
+        return self._ranking() if self.named else self.some(self._ranking(), shown=SHOWN if self.everywhere else 1)
 
     def header(self) -> str:
         """One line that says what is evaluated."""
@@ -125,7 +126,7 @@ def _require_judgeable(method: Method) -> None:
         if claim.expected == "violates":
             if claim.witness is None:
                 raise InvalidInput(f"{said}, which needs an environment that shows it: write witness='or-witness-v1' (got None)")
-            _require_known(claim.witness, environment_ids(), said=said, kind="environment to witness it")
+            _require_known(claim.witness, (*environment_ids(), SMALL_SCOPE), said=said, kind="environment to witness it")
 
 
 def _require_known(name: str, names: Iterable[str], *, said: str, kind: str) -> None:

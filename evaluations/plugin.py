@@ -63,19 +63,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--attrlab-scope",
-        choices=("none", "tiny", "default", "large"),
+        choices=("none", "tiny", "small", "default", "large"),
         default="default",
         help="the networks that are enumerated in a refutation (default: %(default)s)",
     )
     group.addoption(
         "--attrlab-scope-seconds", type=float, default=60.0, metavar="S", help="for how long at most, for each axiom (default: %(default)s)"
     )
+    group.addoption("--attrlab-retraining", action="store_true", help="also retrain networks: ROAR and KAR, on graphs RoLie and RoMie")
     group.addoption("--attrlab-unclaimed", action="store_true", help="also explore what a method does not claim; recorded, never asserted")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take up the collection of records."""
     config.addinivalue_line("markers", "attrlab: an evaluation of the attribution laboratory")
+    config.addinivalue_line("markers", "retraining: retrains networks; only with -m retraining or --attrlab-retraining")
     config.pluginmanager.register(Collector(config), "attrlab-collector")
 
 

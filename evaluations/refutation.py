@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from attrlab.axioms import Axiom
 from attrlab.case import Case
 from attrlab.certificate import certificate
-from attrlab.claims import FLOAT64
+from attrlab.claims import FLOAT64, SMALL_SCOPE
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.judge import Examination, examine
 from attrlab.method import Method
@@ -19,7 +19,7 @@ from attrlab.study import applies
 from evaluations.laboratory import Laboratory
 from evaluations.scope import exhaust
 from evaluations.search import search
-from evaluations.small_cases import NAME, can_enumerate
+from evaluations.small_cases import can_enumerate
 from evaluations.strategies import DRAWN, can_draw, modality_of
 
 
@@ -90,7 +90,7 @@ class _Attempt:
         self.result.refusal = found.refusal or self.result.refusal
         self.result.account.append(str(found))
         if found.refutation is not None and found.case is not None:
-            self._take(found.refutation, NAME, found.case)
+            self._take(found.refutation, SMALL_SCOPE, found.case)
 
     def drawn(self) -> None:
         """Networks drawn at random."""

@@ -24,10 +24,15 @@ from evaluations.small_cases import VALUES, WIDTH, Block, blocks, can_enumerate
 
 Size = tuple[int, tuple[int, ...]]
 
+_TINY: tuple[Size, ...] = ((1, ()), (2, ()), (1, (1,)), (2, (1,)))
+_SMALL: tuple[Size, ...] = (*_TINY, (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1)))
+_DEFAULT: tuple[Size, ...] = (*_SMALL, (1, (2, 1)), (2, (2, 1)))
+
 SCOPES: dict[str, tuple[Size, ...]] = {
-    "tiny": ((1, ()), (2, ()), (1, (1,)), (2, (1,))),
-    "default": ((1, ()), (2, ()), (1, (1,)), (2, (1,)), (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1))),
-    "large": ((1, ()), (2, ()), (1, (1,)), (2, (1,)), (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1)), (1, (2, 1)), (2, (2, 1))),
+    "tiny": _TINY,
+    "small": _SMALL,
+    "default": _DEFAULT,
+    "large": (*_DEFAULT, (1, (3,)), (2, (3,))),
 }
 """Sizes (inputs, units of each hidden layer) by the name of the scope, in order."""
 

@@ -50,7 +50,7 @@ def search(
     Raises:
         MethodError: if the method raises, or returns something that cannot be read, on a drawn case; shrunk to the smallest.
     """
-    tally = _Tally()
+    tally = Tally()
 
     @seed(start)
     @settings(
@@ -90,7 +90,7 @@ def search(
     return Searched(worst=tally.worst, cases=tally.cases, refusal=tally.refusal)
 
 
-class _Tally:
+class Tally:
     """The worst examination so far, by judgement and then by size."""
 
     _ORDER = ("not refuted", "approximation error", "inconclusive", "refuted")
@@ -101,6 +101,7 @@ class _Tally:
         self.refusal = ""
 
     def add(self, found: Examination) -> None:
+        """Count an examination, and keep it if it is the worst."""
         self.cases += 1
         if self.worst is None or self._key(found) > self._key(self.worst):
             self.worst = found

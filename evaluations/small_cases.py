@@ -16,14 +16,12 @@ from torch import Tensor, nn
 
 from attrlab.axioms import Axiom
 from attrlab.case import Case
+from attrlab.claims import SMALL_SCOPE
 from attrlab.games import Policy
 from synthetic.environment import frozen
 from synthetic.formulas import formula_of
 from synthetic.gadgets import relu_network
 from synthetic.small_scope import Knowledge, SmallNetworks, knowledge, small_networks
-
-NAME = "small-scope"
-"""The name that enumerated networks have where an environment's id stands."""
 
 VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 BASELINES = (0.0, 1.0)
@@ -130,7 +128,7 @@ def _block(axiom: Axiom, members: list[Member], networks: SmallNetworks, known: 
     if not len(member):
         return None
     case = Case(
-        name=NAME,
+        name=SMALL_SCOPE,
         formula=f"{len(members)} networks side by side",
         model=_placed(_side_by_side(members), policy),
         inputs=_to(inputs[point], policy),

@@ -24,6 +24,7 @@ ORDER = ("contract", "axioms", "agreement", "perturbation", "instruments")
 
 def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seconds: float) -> Run:
     """All records of the reports; an evaluation that recorded nothing because it broke becomes a verdict that says so."""
+    reports = list(reports)
     verdicts: list[Verdict] = []
     scores: list[Score] = []
     for report in reports:
@@ -32,9 +33,10 @@ def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seco
         scores += [_score(record) for record in records if record["kind"] == "score"]
         if report.outcome == "failed" and not any(record["kind"] == "verdict" for record in records):
             verdicts.append(_broken(report))
+    studies = _studies(reports)
     verdicts.sort(key=_place)
     policy = laboratory.policy.describe() | {"seed": laboratory.seed, "rows": laboratory.rows, "examples": laboratory.examples}
-    return Run(verdicts=tuple(verdicts), scores=tuple(scores), policy=policy, versions=versions(), seconds=seconds)
+    return Run(verdicts=tuple(verdicts), scores=tuple(scores), studies=studies, policy=policy, versions=versions(), seconds=seconds)
 
 
 def write_reports(run: Run, laboratory: Laboratory, *, width: int) -> Iterator[str]:
@@ -87,6 +89,12 @@ def _broken(report: pytest.TestReport) -> Verdict:
         summary="could not be judged",
         reason="; ".join(last),
     )
+
+
+def _studies(reports: Iterable[pytest.TestReport]) -> tuple[dict[str, Any], ...]:
+    """The studies of retraining that evaluations recorded."""
+    records = [json.loads(str(value)) for report in reports for name, value in report.user_properties if name == PROPERTY]
+    return tuple(record["study"] for record in records if record["kind"] == "retraining")
 
 
 def _without_kind(record: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import pytest
 
 from attrlab.axioms import AXIOMS
-from attrlab.claims import FLOAT64
+from attrlab.claims import FLOAT64, SMALL_SCOPE
 from attrlab.errors import CheckFailed
-from attrlab.judge import examine
+from attrlab.judge import Examination, examine
 from evaluations import cells, judging
 from evaluations.laboratory import Laboratory
 from evaluations.plugin import laboratory_of
+from evaluations.pools import examine_pool, pool
+from evaluations.scope import exhaust
 from evaluations.search import Searched, search
 from evaluations.strategies import DRAWN
 
@@ -46,9 +48,8 @@ def test_axiom_claimed_to_be_violated_holds_on_the_witness(
     __tracebackhide__ = True
     with judging.verdict(request.node.user_properties, cell, evaluation="axioms", claim=str(cell.claim)) as draft:
         assert cell.claim is not None
-        case = laboratory.stage(cell.environment).case
-        found = examine(cell.method, AXIOMS[cell.subject], case, tolerance=cell.claim.tolerance, seed=laboratory.seed)
-        draft.measured, draft.bound, draft.cases, draft.counterexample = found.measured, found.bound, len(case), found.counterexample
+        found, draft.cases = _on_the_witness(cell, laboratory)
+        draft.measured, draft.bound, draft.counterexample = found.measured, found.bound, found.counterexample
         refuted = found.judgement == "refuted"
         draft.outcome, draft.summary = (
             ("xfailed", "violated as claimed") if refuted else ("xpassed", "not violated: the claim is too modest")
@@ -62,11 +63,29 @@ def test_unclaimed_axiom_is_explored(cell: cells.Cell, laboratory: Laboratory, r
         _tell(draft, _asked(cell, laboratory))
 
 
+def _on_the_witness(cell: cells.Cell, laboratory: Laboratory) -> tuple[Examination, int]:
+    """What is found on the witness of a claimed violation, and in how many cases."""
+    assert cell.claim is not None
+    axiom, tolerance = AXIOMS[cell.subject], cell.claim.tolerance
+    if cell.environment != SMALL_SCOPE:
+        case = laboratory.stage(cell.environment).case
+        return examine(cell.method, axiom, case, tolerance=tolerance, seed=laboratory.seed), len(case)
+    searched = exhaust(cell.method, axiom, tolerance=tolerance, policy=laboratory.policy, seed=laboratory.seed)
+    nothing = Examination(judgement="not refuted", measured=searched.worst, tolerance=tolerance, row=0)
+    return searched.refutation or nothing, searched.rows
+
+
 def _asked(cell: cells.Cell, laboratory: Laboratory) -> Searched:
     axiom, tolerance = AXIOMS[cell.subject], cell.claim.tolerance if cell.claim else FLOAT64
     if cell.environment != DRAWN:
         case = laboratory.stage(cell.environment).case
         return Searched(worst=examine(cell.method, axiom, case, tolerance=tolerance, seed=laboratory.seed), cases=len(case))
+    if not laboratory.everywhere:
+        pooled = examine_pool(
+            cell.method, axiom, pool(axiom, cell.claim.given if cell.claim else frozenset(), laboratory), tolerance, laboratory.seed
+        )
+        if pooled.worst is None or pooled.worst.judgement != "refuted":
+            return pooled
     return search(
         cell.method,
         axiom,

@@ -21,8 +21,8 @@ from synthetic.formulas import Layers
 LEVELS = (-1, 0, 1)
 """What weights and biases may be."""
 
-SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1))
-"""Hidden units of each layer of the networks of the default scope, in order of size."""
+SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1), (3,))
+"""Hidden units of each layer of the networks that are known everywhere: their kinks lie on the lines of `cells`."""
 
 LONGEST = 2
 """Inputs up to which the cells are enumerated."""

@@ -104,7 +104,7 @@ def test_the_contract_is_asked_on_some_worlds_of_every_modality_and_on_all_that_
 
 def test_the_whole_catalogue_is_scored_on_some_worlds_of_every_modality_and_a_named_method_on_all():
     catalogue, named = laboratory(), laboratory(method=["gradient"])
-    assert catalogue.scored() == catalogue.representatives()
+    assert set(catalogue.representatives()) < set(catalogue.scored())
     assert set(catalogue.scored()) < set(named.scored())
     assert named.scored() == laboratory(everywhere=True).scored()
 

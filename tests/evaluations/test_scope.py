@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -140,5 +142,8 @@ def test_an_axiom_about_what_is_not_known_of_small_networks_is_refused():
 
 
 def test_scopes_are_nested_in_order_of_size():
-    assert set(SCOPES["tiny"]) < set(SCOPES["default"]) < set(SCOPES["large"])
-    assert SCOPES["large"][: len(SCOPES["default"])] == SCOPES["default"]
+    names = ("tiny", "small", "default", "large")
+    assert tuple(SCOPES) == names
+    for smaller, larger in pairwise(names):
+        assert SCOPES[larger][: len(SCOPES[smaller])] == SCOPES[smaller]
+        assert len(SCOPES[larger]) > len(SCOPES[smaller])

@@ -13,7 +13,7 @@ from synthetic.gadgets import least_preactivation, relu_network
 from synthetic.small_scope import SHAPES, cells, knowledge, small_networks
 
 POINTS = torch.rand(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 8 - 4
-EVERY = [(inputs, hidden) for inputs in (1, 2) for hidden in SHAPES if (inputs, hidden) != (2, (2, 1))]
+EVERY = [(inputs, hidden) for inputs in (1, 2) for hidden in SHAPES if (inputs, hidden) not in ((2, (2, 1)), (2, (3,)))]
 
 
 def functions_of_two_units(inputs):
@@ -56,7 +56,7 @@ def test_values_and_gradients_are_those_of_the_torch_network(inputs, hidden):
         assert torch.equal(torch.zeros_like(points) if slope is None else slope, slopes[k])
 
 
-@pytest.mark.parametrize("hidden", SHAPES[1:])
+@pytest.mark.parametrize("hidden", SHAPES[1:-1])
 def test_the_distance_from_a_kink_is_the_one_that_hooks_see(hidden):
     networks = small_networks(2, hidden)
     least = networks.least_preactivation(POINTS[:5])
@@ -105,7 +105,7 @@ def test_on_a_line_there_is_a_cell_before_between_and_after_the_kinks():
     assert all(points[i] < kink < points[i + 1] for i, kink in enumerate(kinks))
 
 
-@pytest.mark.parametrize("hidden", SHAPES[:-1])
+@pytest.mark.parametrize("hidden", SHAPES[:-2])
 def test_what_is_known_is_true_at_random_points(hidden):
     networks = small_networks(2, hidden)
     known, values, slopes = knowledge(networks), networks.values(POINTS), networks.gradients(POINTS)
@@ -117,7 +117,7 @@ def test_what_is_known_is_true_at_random_points(hidden):
     assert torch.equal(known.of_the_sum, ((values - networks.values(moved)).abs() < rounding).all(1))
 
 
-@pytest.mark.parametrize("hidden", SHAPES[:-1])
+@pytest.mark.parametrize("hidden", SHAPES[:-2])
 def test_networks_are_one_function_exactly_where_they_agree_at_random_points(hidden):
     networks = small_networks(2, hidden)
     function = knowledge(networks).function

@@ -6,7 +6,7 @@ from attrlab.claims import Claim, violates
 from attrlab.method import Attribute, Method
 from attrlab.methods.backward_rules import deconvnet, guided_backprop, rectgrad
 from attrlab.methods.excitation import contrastive_excitation_backprop, excitation_backprop
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 UNITS = "it acts on the network's units, and the same function can be made of other units"
 
@@ -16,7 +16,7 @@ def _incomplete(because: str) -> Claim:
 
 
 def _register(name: str, attribute: Attribute, reference: str, *claims: Claim, cost: str = "1 forward + 1 backward") -> None:
-    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, cost_class="single", claims=claims))
+    register(Method(name=name, attribute=attribute, reference=reference, cost=cost, cost_class="single", claims=claims))
 
 
 _register(

@@ -10,7 +10,7 @@ from attrlab.methods.activation_masks import guided_grad_cam, score_cam
 from attrlab.methods.aggregation import aggregated_gradients
 from attrlab.methods.class_activation import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, x_grad_cam
 from attrlab.methods.full_grad import full_grad, full_grad_signed
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 WITNESS = "positions-witness-v1"
 EVERYWHERE = frozenset({"image", "graph", "sequence", "set"})
@@ -36,7 +36,7 @@ def _register(
     method = Method(
         name=name, attribute=attribute, reference=reference, cost=cost, cost_class=cost_class, modalities=modalities, claims=claims
     )
-    register_method(method)
+    register(method)
 
 
 def _incomplete(because: str, witness: str = WITNESS) -> Claim:

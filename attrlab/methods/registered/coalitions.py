@@ -10,10 +10,10 @@ from attrlab.methods.coalitions import banzhaf, feature_alone, occlusion, shaple
 from attrlab.methods.interactions import shapley_main_effects
 from attrlab.methods.linear_surrogates import kernel_shap, lime, lime_lasso
 from attrlab.methods.registered.reasons import ONLY_THE_GAME
+from attrlab.methods.registered.theory import register
 from attrlab.methods.rise import rise, rise_players
 from attrlab.methods.sampling import banzhaf_sampling, shapley_sampling
 from attrlab.methods.windows import occlusion_windows
-from attrlab.registry import register_method
 
 _REDRAWN = "in expectation; draws differ between equal players, and the difference shrinks as more are drawn"
 _NULL = "a null player's contributions are all 0"
@@ -32,7 +32,7 @@ def _of_a_mean(mean: str, *, complete: Claim) -> tuple[Claim, ...]:
     )
 
 
-register_method(
+register(
     Method(
         name="occlusion",
         attribute=occlusion,
@@ -50,7 +50,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="occlusion_windows",
         attribute=occlusion_windows,
@@ -70,7 +70,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="feature_alone",
         attribute=feature_alone,
@@ -85,7 +85,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="shapley",
         attribute=shapley,
@@ -102,7 +102,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="shapley_sampling",
         attribute=shapley_sampling,
@@ -121,7 +121,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="kernel_shap",
         attribute=kernel_shap,
@@ -140,7 +140,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="lime",
         attribute=lime,
@@ -158,7 +158,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="lime_unpenalised",
         attribute=partial(lime, alpha=0.0),
@@ -177,7 +177,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="lime_lasso",
         attribute=lime_lasso,
@@ -195,7 +195,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="rise",
         attribute=rise,
@@ -216,7 +216,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="rise_players",
         attribute=rise_players,
@@ -234,7 +234,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="banzhaf",
         attribute=banzhaf,
@@ -252,7 +252,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="banzhaf_sampling",
         attribute=banzhaf_sampling,
@@ -274,7 +274,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="shapley_main_effects",
         attribute=shapley_main_effects,

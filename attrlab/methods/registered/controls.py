@@ -7,12 +7,12 @@ from functools import partial
 from attrlab.claims import Claim, holds, violates
 from attrlab.method import Attribute, Method
 from attrlab.methods import controls
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 
 def _control(name: str, attribute: Attribute, reference: str, *claims: Claim, modality: str | None = None, **more: str) -> None:
     modalities = frozenset() if modality is None else frozenset({modality})
-    register_method(
+    register(
         Method(
             name=name,
             attribute=attribute,

@@ -7,7 +7,7 @@ from attrlab.method import Method
 from attrlab.methods.deeplift import deeplift
 from attrlab.methods.deeplift_rescale import deeplift_rescale
 from attrlab.methods.expectations import deepshap
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 _CLAIMS = (
     holds("completeness", because="summation-to-delta: multipliers are Δoutput / Δinput at every layer (equation 1)"),
@@ -20,7 +20,7 @@ _CLAIMS = (
     violates("symmetry", witness="symmetry-witness-v1", because="equal functions implemented in two ways get different multipliers"),
 )
 
-register_method(
+register(
     Method(
         name="deeplift",
         attribute=deeplift,
@@ -32,7 +32,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="deeplift_rescale",
         attribute=deeplift_rescale,
@@ -44,7 +44,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="deepshap",
         attribute=deepshap,

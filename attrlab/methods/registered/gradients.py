@@ -6,14 +6,14 @@ from attrlab.claims import holds, violates
 from attrlab.method import Method
 from attrlab.methods.gradients import absolute_gradient, gradient, gradient_x_difference, input_x_gradient
 from attrlab.methods.registered.reasons import ONLY_THE_GRADIENT
+from attrlab.methods.registered.theory import register
 from attrlab.methods.smoothing import smoothgrad, smoothgrad_squared, vargrad
-from attrlab.registry import register_method
 
 _NULL = "∂_i f = 0 everywhere"
 _EQUAL = "∂_i f and ∂_j f agree where f is symmetric and x_i = x_j"
 _FLAT = "with the noise inside the flat part the gradient is 0 at every sample"
 
-register_method(
+register(
     Method(
         name="gradient",
         attribute=gradient,
@@ -33,7 +33,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="absolute_gradient",
         attribute=absolute_gradient,
@@ -49,7 +49,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="input_x_gradient",
         attribute=input_x_gradient,
@@ -68,7 +68,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="gradient_x_difference",
         attribute=gradient_x_difference,
@@ -92,7 +92,7 @@ for _name, _smoothed, _reference in (
     ("smoothgrad_squared", smoothgrad_squared, "Hooker, Erhan, Kindermans, Kim (2019), section 3"),
     ("vargrad", vargrad, "Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim (2018), section 2"),
 ):
-    register_method(
+    register(
         Method(
             name=_name,
             attribute=_smoothed,

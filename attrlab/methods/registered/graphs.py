@@ -16,9 +16,9 @@ from attrlab.methods.graph_adapters import (
     pyg_pg_explainer,
 )
 from attrlab.methods.graph_masks import gnn_explainer
+from attrlab.methods.registered.theory import register
 from attrlab.methods.subgraph_x import subgraph_x
 from attrlab.methods.walks import gnn_lrp
-from attrlab.registry import register_method
 
 _GRAPHS = frozenset({"graph"})
 _LIBRARY = "torch-geometric 2.8"
@@ -29,7 +29,7 @@ _ADAM = "Adam divides rounding by its own size where a gradient is nearly 0"
 _PIECE = "with its ReLUs held the network is the polynomial that f is around x, so only f around x is read"
 _FLOAT32 = "Captum holds weights and sums in float32, whose rounding is 6e-8"
 
-register_method(
+register(
     Method(
         name="gnn_explainer",
         attribute=gnn_explainer,
@@ -52,7 +52,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="pg_explainer",
         attribute=pg_explainer,
@@ -66,7 +66,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="subgraph_x",
         attribute=subgraph_x,
@@ -82,7 +82,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="attention_readout",
         attribute=attention_readout,
@@ -94,7 +94,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="gnn_lrp",
         attribute=gnn_lrp,
@@ -112,7 +112,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="pyg_gnn_explainer",
         attribute=pyg_gnn_explainer,
@@ -127,7 +127,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="pyg_pg_explainer",
         attribute=pyg_pg_explainer,
@@ -141,7 +141,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="pyg_attention_explainer",
         attribute=pyg_attention_explainer,
@@ -154,7 +154,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="pyg_dummy_explainer",
         attribute=pyg_dummy_explainer,
@@ -204,7 +204,7 @@ _captum: tuple[tuple[str, str, str, str, str | None, dict[str, int], tuple[Claim
     ),
 )
 for _name, _algorithm, _cost, _class, _budget, _light, _claims in _captum:
-    register_method(
+    register(
         Method(
             name=f"pyg_{_name}",
             attribute=partial(pyg_captum, algorithm=_algorithm),

@@ -9,14 +9,14 @@ from attrlab.methods.captum_paths import captum_integrated_gradients
 from attrlab.methods.expectations import expected_gradients
 from attrlab.methods.paths import exact_integrated_gradients, integrated_gradients
 from attrlab.methods.registered.reasons import ONLY_THE_PATH
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 _CAPTUM = 1e-6
 _CAPTUM_ROUNDING = "Captum 0.9 holds the quadrature weights in float32, whose rounding is 6e-8"
 _FUNDAMENTAL = "fundamental theorem of calculus along the path (proposition 1)"
 _STRAIGHT = "the straight line preserves symmetry (theorem 1)"
 
-register_method(
+register(
     Method(
         name="integrated_gradients",
         attribute=integrated_gradients,
@@ -34,7 +34,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="captum_integrated_gradients",
         attribute=captum_integrated_gradients,
@@ -53,7 +53,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="exact_integrated_gradients",
         attribute=exact_integrated_gradients,
@@ -70,7 +70,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="expected_gradients",
         attribute=expected_gradients,
@@ -85,7 +85,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="blur_ig",
         attribute=blur_ig,
@@ -97,7 +97,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="guided_ig",
         attribute=guided_ig,

@@ -8,8 +8,8 @@ from attrlab.claims import Claim, holds, violates
 from attrlab.method import Attribute, Method
 from attrlab.methods.composites import lrp_epsilon_alpha2_beta1, lrp_epsilon_gamma_box, lrp_epsilon_plus, lrp_epsilon_plus_flat
 from attrlab.methods.input_rules import lrp_flat, lrp_w_squared, lrp_z_box
+from attrlab.methods.registered.theory import register
 from attrlab.methods.relevance import lrp_0, lrp_alpha_beta, lrp_epsilon, lrp_gamma
-from attrlab.registry import register_method
 
 BACH, MONTAVON, LAPUSCHKIN = "Bach et al. (2015)", "Montavon et al. (2019), section 10.3", "Lapuschkin et al. (2019)"
 SATURATED = violates(
@@ -28,7 +28,7 @@ def _asymmetric(because: str) -> Claim:
 
 
 def _register(name: str, attribute: Attribute, reference: str, *claims: Claim, cost: str = "1 forward + 1 backward") -> None:
-    register_method(Method(name=name, attribute=attribute, reference=reference, cost=cost, cost_class="single", claims=claims))
+    register(Method(name=name, attribute=attribute, reference=reference, cost=cost, cost_class="single", claims=claims))
 
 
 PARTS = "positive and negative contributions are counted unit by unit, and the same function can be made of other units"

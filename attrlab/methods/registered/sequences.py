@@ -7,8 +7,8 @@ from attrlab.method import Method
 from attrlab.methods.attention import attention_rollout, raw_attention
 from attrlab.methods.attention_relevance import attn_lrp
 from attrlab.methods.registered.reasons import ONLY_THE_GAME, ONLY_THE_GRADIENT
+from attrlab.methods.registered.theory import register
 from attrlab.methods.token_patching import activation_patching, attribution_patching, relp
-from attrlab.registry import register_method
 
 TOKENS = frozenset({"sequence", "set"})
 _FLAT = "the slope is 0 where the layer after the head saturates"
@@ -19,7 +19,7 @@ _UNSIGNED_AND_OF_NO_OUTPUT = (
     violates("output_scaling_positive", witness="lookup-v1", because="a pattern does not know by what the output is multiplied"),
 )
 
-register_method(
+register(
     Method(
         name="activation_patching",
         attribute=activation_patching,
@@ -39,7 +39,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="attribution_patching",
         attribute=attribution_patching,
@@ -57,7 +57,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="relp",
         attribute=relp,
@@ -72,7 +72,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="attn_lrp",
         attribute=attn_lrp,
@@ -87,7 +87,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="attention_rollout",
         attribute=attention_rollout,
@@ -99,7 +99,7 @@ register_method(
     )
 )
 
-register_method(
+register(
     Method(
         name="raw_attention",
         attribute=raw_attention,
