@@ -16,6 +16,7 @@ FAMILIES = (
     "graphs",
     "class_activation",
     "sequences",
+    "masks",
     "controls",
 )
 """The order in which methods are listed."""

@@ -1,0 +1,205 @@
+"""I-GOS and iGOS++: objective, search and masks are those of a row alone written out, and each objective asks what it says."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import attrlab.methods.igos
+import attrlab.methods.integrated_masks
+from attrlab.errors import InvalidInput
+from attrlab.methods.igos import igos, igos_naive_insertion, igos_plus_plus
+from attrlab.methods.integrated_masks import OBJECTIVES, Descent, integrated_masks
+from attrlab.methods.line_search import Armijo, backtrack
+from attrlab.methods.mask_cells import cells_of
+from attrlab.methods.masked_rows import masked_rows, weighted_answers
+from synthetic import make_environment
+from tests import reference_masks as twin
+from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
+
+CLOSE = 1e-9  # rounding, through a few line searches that accept the same steps
+TERMS = {name: [(kind, 1 if which == 2 else 0) for kind, which in terms] for name, terms in OBJECTIVES.items()}
+
+
+def offers_of(world, rows):
+    batch = world.sample(rows, torch.Generator().manual_seed(0))
+    return batch, {
+        "target": batch.target,
+        "baseline": batch.baseline,
+        "feature_mask": batch.feature_mask,
+        "seeds": torch.arange(rows),
+    }
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_masks_and_objective_are_those_of_each_row_written_out(objective):
+    model, (inputs, offers) = dense(5), table_rows()
+    descent = Descent(objective=objective, steps=3, n_steps=4, l1=0.3, noise=0.0, armijo=Armijo(start=5.0))
+    found = integrated_masks(model, inputs, **offers, descent=descent)
+    for row in range(len(inputs)):
+        deleting, inserting, value = twin.igos_of_a_table(
+            model,
+            inputs[row],
+            offers["baseline"][row],
+            int(offers["target"][row]),
+            terms=TERMS[objective],
+            two=objective == "product",
+            steps=3,
+            n_steps=4,
+            l1=0.3,
+            start=5.0,
+        )
+        torch.testing.assert_close(found.deletion[row], deleting, atol=CLOSE, rtol=0)
+        torch.testing.assert_close(found.insertion[row], inserting, atol=CLOSE, rtol=0)
+        assert float(found.objective[row]) == pytest.approx(value, abs=CLOSE)
+
+
+def test_penalties_of_a_grid_are_means_over_pairs_counted_one_by_one():
+    inputs, offers = image_rows(2)
+    cells = cells_of(inputs, offers["baseline"], offers["feature_mask"], size=4)
+    masks = torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    smooth, bilateral = cells.variation(masks, power=3.0), cells.bilateral(masks, power=2.0, width=0.2)
+    for row in range(2):
+        both = torch.cat([inputs[row].flatten(), offers["baseline"][row].flatten()])
+        scale = both.max() - both.min()
+        assert float(smooth[row]) == pytest.approx(float(twin.grid_variation(masks[row], 3)), abs=1e-7)  # |d| is moved by 1e-8 off its kink
+        assert float(bilateral[row]) == pytest.approx(float(twin.bilateral_variation(masks[row], inputs[row], scale, 0.2)), abs=1e-12)
+
+
+@given(order=st.permutations(range(4)), cut=st.integers(1, 3), objective=st.sampled_from(sorted(OBJECTIVES)))
+@settings(max_examples=8, deadline=None)
+def test_a_row_has_the_masks_it_has_alone_whatever_the_batch(order, cut, objective):
+    model, (inputs, offers) = convolutional(), image_rows(4)
+    descent = Descent(objective=objective, steps=3, n_steps=3, tv=1.0)
+    whole = integrated_masks(model, inputs, **offers, descent=descent).scores
+    for part in (order[:cut], order[cut:]):
+        index = torch.tensor(part)
+        found = integrated_masks(model, inputs[index], **chosen(offers, index), descent=descent).scores
+        torch.testing.assert_close(found, whole[index], atol=CLOSE, rtol=0)
+
+
+def test_answers_do_not_depend_on_how_the_work_is_cut():
+    model, (inputs, offers) = dense(5), table_rows()
+    whole = masked_rows(model, inputs, **{k: v for k, v in offers.items() if k != "seeds"}, size=1)
+    masks, weights = whole.start(0.7), torch.linspace(1, 2, 7, dtype=torch.float64)
+
+    def show(leaf, index, _, samples):
+        strength = torch.arange(7)[samples].view(1, -1, 1)
+        return (leaf * whole.inputs[index]).unsqueeze(1) * strength
+
+    found = []
+    for limit in (3, 7, 100):
+        object.__setattr__(whole, "limit", limit)
+        found.append(weighted_answers(whole, masks, torch.arange(3), show, weights, slopes=True))
+    for values, slopes in found[1:]:
+        torch.testing.assert_close(values, found[0][0], atol=1e-12, rtol=0)  # sums in another order
+        torch.testing.assert_close(slopes, found[0][1], atol=1e-12, rtol=0)
+
+
+def test_each_row_of_a_search_has_a_step_of_its_own():
+    curvature = torch.tensor([[1.0], [100.0], [0.01]], dtype=torch.float64)
+    point, asked = torch.full((3, 1), 0.9, dtype=torch.float64), []
+
+    def evaluate(tried, rows):
+        asked.append(len(rows))
+        return (curvature[rows] * (tried - 0.5).square()).squeeze(1)
+
+    value, slope = evaluate(point, torch.arange(3)), 2 * curvature * (point - 0.5)
+    found, reached, moved = backtrack(evaluate, point, value, slope, armijo=Armijo(start=10.0))
+    assert moved.all()
+    assert (reached < value).all()
+    assert asked[1:] == sorted(asked[1:], reverse=True)
+    assert asked[-1] < 3
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_a_row_on_a_plateau_or_in_its_minimum_stays():
+    point = torch.full((2, 1), 0.5, dtype=torch.float64)
+    slope = torch.tensor([[0.0], [1.0]], dtype=torch.float64)  # the second row's slope promises what no step keeps
+    found, _, moved = backtrack(
+        lambda tried, rows: torch.ones(len(rows)).double(), point, torch.ones(2).double(), slope, armijo=Armijo(start=1.0)
+    )
+    assert torch.equal(found, point)
+    assert not moved.any()
+
+
+def test_integrated_gradients_leave_the_plateau_on_which_a_plain_mask_stays():
+    world = make_environment("saturated-or-v1")
+    batch, offers = offers_of(world, 6)
+    on = batch.truth.support
+    for method in (igos, igos_naive_insertion, igos_plus_plus):
+        scores = method(world.model, batch.inputs, **offers, noise=0.0)
+        assert scores[on].min() > 0.5
+        assert scores[~on].abs().max() == 0  # exactly: removing them costs and gains nothing
+
+
+def naive_objective(world, batch, row, mask, *, tv):
+    """What one mask reaches of deletion and insertion together, written out; masks have the size of the image."""
+    with torch.no_grad():
+        penalty = (1 - mask).abs().mean()
+        penalty += tv / 2 * (twin.grid_variation(mask, 2) + twin.bilateral_variation(mask, batch.inputs[row], 1.0, 0.01))
+        question = world.model, batch.inputs[row], batch.baseline[row], int(batch.target[row])
+        return float(twin.igos_objective(*question, mask, mask, terms=TERMS["naive"], n_steps=4, penalty=lambda _: penalty))
+
+
+def test_around_a_small_mark_one_mask_asked_for_both_stops_where_two_go_on():
+    world = make_environment("spurious-mark-v1")
+    batch, offers = offers_of(world, 4)
+    reached = {}
+    for objective in ("naive", "product"):
+        found = integrated_masks(world.model, batch.inputs, **offers, descent=Descent(objective=objective, noise=0.0))
+        rows = found.explained.nonzero().squeeze(1).tolist()
+        reached[objective] = sum(naive_objective(world, batch, row, found.product[row], tv=20.0) for row in rows) / len(rows)
+    assert reached["product"] < reached["naive"] - 0.1
+
+
+def test_rows_without_an_explanation_are_named_and_have_masks_of_ones():
+    inputs, offers = table_rows()
+    model = lambda x: x[:, :1].expand(-1, 3) * torch.tensor([1.0, 1.0, 0.0], dtype=x.dtype)  # noqa: E731
+    found = integrated_masks(model, inputs, **offers)
+    assert found.explained.tolist() == [True, True, False]
+    assert bool((found.product[2] == 1).all())
+    assert found.scores[2].abs().max() == 0  # exactly: the row is left out
+
+
+def test_a_fixed_step_moves_along_the_slope_of_the_objective():
+    model, (inputs, offers) = dense(5), table_rows()
+    descent = Descent(objective="deletion", steps=1, n_steps=6, l1=0.0, noise=0.0, fixed=1e-6)
+    moved = 1 - integrated_masks(model, inputs, **offers, descent=descent).deletion
+    for row in range(len(inputs)):
+        leaf = torch.ones_like(inputs[row]).requires_grad_()
+        value = twin.igos_objective(
+            model,
+            inputs[row],
+            offers["baseline"][row],
+            int(offers["target"][row]),
+            leaf,
+            leaf,
+            terms=TERMS["deletion"],
+            n_steps=6,
+            penalty=lambda m: 0 * m.sum(),
+        )
+        (slope,) = torch.autograd.grad(value, leaf)
+        torch.testing.assert_close(moved[row], (1e-6 * slope).clamp(min=0), atol=1e-15, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"n_steps": 0}, {"l1": -1}, {"tv": -1}, {"noise": -0.1}, {"step": 0}])
+def test_a_hyperparameter_out_of_range_is_refused(wrong):
+    model, (inputs, offers) = dense(5), table_rows()
+    for method in (igos, igos_naive_insertion, igos_plus_plus):
+        with pytest.raises(InvalidInput, match="got"):
+            method(model, inputs, **offers, **wrong)
+
+
+def test_an_unknown_objective_is_refused_with_those_there_are():
+    with pytest.raises(InvalidInput, match="deletion, insertion, naive, product"):
+        Descent(objective="both")
+
+
+def test_examples_run():
+    for module in (attrlab.methods.igos, attrlab.methods.integrated_masks):
+        assert doctest.testmod(module).failed == 0
