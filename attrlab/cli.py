@@ -89,6 +89,7 @@ def evaluate(
     examples: Annotated[int, typer.Option(help="drawn networks per claim that is searched")] = 60,
     seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
     unclaimed: Annotated[bool, typer.Option("--unclaimed", help="also explore the axioms it does not claim")] = False,
+    retraining: Annotated[bool, typer.Option("--retraining", help="also retrain networks: ROAR and KAR, RoLie and RoMie")] = False,
 ) -> None:
     """Evaluate a method: contract, claims, distance from the truth, deletion and insertion."""
     options = ["--attrlab-method", method, "--attrlab-device", device, "--attrlab-examples", str(examples), "--attrlab-seed", str(seed)]
@@ -97,7 +98,36 @@ def evaluate(
     options += ["--attrlab-html", str(html)] if html else []
     options += ["--attrlab-json", str(json)] if json else []
     options += ["--attrlab-unclaimed"] if unclaimed else []
+    options += ["--attrlab-retraining"] if retraining else []
     raise typer.Exit(_run_evaluations(options))
+
+
+@app.command("retrain")
+def retrain_(
+    method: Annotated[list[str], typer.Argument(help="methods; the controls run beside them")],
+    on: Annotated[str, typer.Option(help="an environment, digits, breast-cancer, a file.npz or a folder with one folder per class")],
+    fraction: Annotated[list[float] | None, typer.Option(help="of the players, removed or kept; repeatable; else 0 to 0.9")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="networks per point")] = 3,
+    ranking: Annotated[str, typer.Option(help="absolute or signed")] = "absolute",
+    imputer: Annotated[str, typer.Option(help="for what is absent: baseline, mean, blur, noisy_linear, ...")] = "baseline",
+    lerf: Annotated[bool, typer.Option("--lerf", help="also the least relevant first")] = False,
+    rows: Annotated[int, typer.Option(min=8, help="of an environment, training rows and as many test rows")] = 400,
+    epochs: Annotated[int, typer.Option(min=1, help="passes over the training rows")] = 20,
+    memory: Annotated[int, typer.Option(min=1, help="MiB that networks trained at once may take")] = 512,
+    workers: Annotated[int, typer.Option(min=1, help="processes, on a CPU")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="of rows, and of the methods' own noise")] = 0,
+    folder: Annotated[Path | None, typer.Option(help="keep finished work here; the same command continues there")] = None,
+    html: Annotated[Path | None, typer.Option(help="write the page to this file")] = None,
+    json: Annotated[Path | None, typer.Option(help="write the points of all curves to this file")] = None,
+) -> None:
+    """Remove what methods call important, train anew, and see what is lost: ROAR and KAR, on graphs RoLie and RoMie."""
+    from attrlab.retraining import FRACTIONS, Training
+    from attrlab.retraining.command import run
+
+    limits = {"memory": memory * 2**20, "workers": workers, "device": device, "seed": seed}
+    stated = {"fractions": tuple(fraction or FRACTIONS), "seeds": seeds, "ranking": ranking, "imputer": imputer, **limits}
+    run(method, on, rows=rows, lerf=lerf, folder=folder, html=html, json=json, training=Training(epochs=epochs), **stated)
 
 
 @app.command("refute")

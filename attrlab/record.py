@@ -84,10 +84,11 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """All records of one run, with what they depend on."""
+    """All records of one run, with what they depend on; `studies` are those of retraining, as plain values."""
 
     verdicts: tuple[Verdict, ...]
     scores: tuple[Score, ...]
+    studies: tuple[Mapping[str, Any], ...] = ()
     policy: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -103,6 +104,7 @@ class Run:
         return Run(
             verdicts=tuple(Verdict(**_numbers(row, ("measured", "bound"))) for row in data["verdicts"]),
             scores=tuple(Score(**_numbers(row, ("value", "floor", "ceiling"))) for row in data["scores"]),
+            studies=tuple(data.get("studies", ())),
             policy=data["policy"],
             versions=data["versions"],
             seconds=data["seconds"],

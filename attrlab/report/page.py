@@ -31,8 +31,10 @@ from attrlab.report.matrix import (
     status_of,
     word_of,
 )
+from attrlab.report.retraining import sections
 from attrlab.report.scoreboard import metrics_of, overview, place, position, scoreboards
 from attrlab.report.wording import counted, duration, hundredths, plain, precise, printable, short
+from attrlab.retraining.cells import Retraining
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -68,6 +70,7 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         overview=_overview(run),
         boards=_boards(run),
         gallery=_gallery(pictures),
+        studies=sections(Retraining.from_data(study) for study in run.studies),
     )
     return page
 

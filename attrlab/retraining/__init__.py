@@ -16,12 +16,13 @@ from attrlab.retraining.files import find_data
 from attrlab.retraining.jobs import KAR, ROAR, Protocol, romie_and_rolie
 from attrlab.retraining.networks import Network, cnn, gin, mapped, mlp
 from attrlab.retraining.retrain import retrain
-from attrlab.retraining.settings import CONTROLS, Settings
+from attrlab.retraining.settings import CONTROLS, FRACTIONS, Settings
 from attrlab.retraining.stacked import Training
-from attrlab.retraining.verdicts import area, leaking, sentence, sentences, separated
+from attrlab.retraining.verdicts import areas, leaking, sentence, sentences, separated
 
 __all__ = [
     "CONTROLS",
+    "FRACTIONS",
     "KAR",
     "ROAR",
     "Cell",
@@ -31,7 +32,7 @@ __all__ = [
     "Retraining",
     "Settings",
     "Training",
-    "area",
+    "areas",
     "arrays",
     "cnn",
     "find_data",

@@ -87,12 +87,21 @@ class Retraining:
 
     def to_json(self) -> str:
         """As JSON; NaN becomes null."""
-        return json.dumps(_plain(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
+        return json.dumps(self.to_data(), indent=1, allow_nan=False, ensure_ascii=False)
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain values, NaN as None: how a record carries it."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
 
     @staticmethod
     def from_json(text: str) -> Retraining:
         """Read what `to_json` wrote."""
-        data = json.loads(text)
+        return Retraining.from_data(json.loads(text))
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> Retraining:
+        """Read what `to_data` wrote."""
         cells = tuple(Cell(**{**cell, **_numbers(cell), "notes": tuple(cell["notes"])}) for cell in data["cells"])
         ends = {name: tuple(_number(value) for value in data[name]) for name in ("full", "nothing")}
         pairs = {

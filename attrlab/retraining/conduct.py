@@ -78,7 +78,7 @@ def conduct(layout: Layout, *, folder: Path | None = None, progress: Progress | 
 def train_chunk(layout: Layout, units: Sequence[Unit]) -> Results:
     """Train and test the networks of one chunk."""
     stand, scored = layout.stand, layout.scored
-    network, labels = layout.network, (stand.train.labels, stand.test.labels)
+    network, labels = layout.network if units[0].question == "rows" else layout.mask_network, (stand.train.labels, stand.test.labels)
     parameters = train(
         network, view_of(stand, units, scored, 0), labels[0], seeds=[unit.job.seed for unit in units], training=layout.settings.training
     )

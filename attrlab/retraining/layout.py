@@ -21,7 +21,7 @@ from attrlab.retraining.data import Data
 from attrlab.retraining.fills import imputer_of
 from attrlab.retraining.jobs import Job, Protocol, Question, Scored, Unit, chunks, jobs_of, keyed
 from attrlab.retraining.networks import Network, unstack
-from attrlab.retraining.settings import DTYPE, Settings, network_for
+from attrlab.retraining.settings import DTYPE, Settings, mask_network_for, network_for
 from attrlab.retraining.sizes import models_per_chunk
 from attrlab.retraining.stacked import train
 from attrlab.retraining.store import read_arrays, write_arrays
@@ -49,6 +49,7 @@ class Layout:
     data: Data
     settings: Settings
     network: Network
+    mask_network: Network
     stand: Stand
     scored: dict[str, Scored]
     refused: tuple[tuple[str, str], ...]
@@ -67,6 +68,7 @@ def lay_out(data: Data, methods: Sequence[Method], settings: Settings, *, folder
         NotApplicable: if no method could be asked.
     """
     network, stand = network_for(data, settings.network), stand_of(data, settings)
+    mask_network = mask_network_for(data, network)
     model = explained(data, network, settings, stand, folder)
     scored, refused = _ask(data, methods, settings, stand.imputer, model, folder)
     if not scored:
@@ -80,7 +82,7 @@ def lay_out(data: Data, methods: Sequence[Method], settings: Settings, *, folder
         own = [job for job in asked if job.method == name]
         rows.update(keyed(own, scored[name], question="rows", stem=stem))
         leaking = [job for job in own if job.seed < settings.leakage_seeds]
-        masks.update(keyed(leaking, scored[name], question="mask", stem=stem))
+        masks.update(keyed(leaking, scored[name], question="mask", stem=f"{stem}|{mask_network.name}"))
     at_ends = dict(keyed(_end_jobs(settings), ends, question="rows", stem=stem))
     size = settings.chunk or models_per_chunk(network, stand, settings)
     first = _units([(job, key, "rows") for job, key in at_ends.items()], set())
@@ -91,6 +93,7 @@ def lay_out(data: Data, methods: Sequence[Method], settings: Settings, *, folder
         data=data,
         settings=settings,
         network=network,
+        mask_network=mask_network,
         stand=stand,
         scored={**scored, ENDS: ends},
         refused=refused,

@@ -145,6 +145,28 @@ def gin(nodes: int, columns: int, classes: int, *, hidden: int = 16, layers: int
     return Network(name=f"gin {nodes}+{columns}-{hidden}x{layers}-{classes}", build=build, kernel=kernel)
 
 
+class Sum(nn.Module):
+    """g(x) + h(x): a network that sees what either of two sees."""
+
+    def __init__(self, one: nn.Module, other: nn.Module) -> None:
+        super().__init__()
+        self.one, self.other = one, other
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the sum of the logits, (batch, classes)."""
+        logits: Tensor = self.one(rows) + self.other(rows)
+        return logits
+
+
+def summed(one: Network, other: Network) -> Network:
+    """The sum of the logits of two networks."""
+
+    def kernel(parameters: Stack, rows: Tensor) -> Tensor:
+        return one.kernel(_below("one.", parameters), rows) + other.kernel(_below("other.", parameters), rows)
+
+    return Network(name=f"{one.name} + {other.name}", build=lambda: Sum(one.build(), other.build()), kernel=kernel)
+
+
 def mapped(name: str, build: Callable[[], nn.Module]) -> Network:
     """Any module, mapped over its parameters.
 
@@ -175,6 +197,10 @@ def mapped(name: str, build: Callable[[], nn.Module]) -> Network:
         return logits
 
     return Network(name=name, build=build, kernel=kernel)
+
+
+def _below(prefix: str, parameters: Stack) -> Stack:
+    return {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
 
 
 def _affine(parameters: Stack, name: str, state: Tensor) -> Tensor:

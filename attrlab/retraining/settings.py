@@ -12,7 +12,7 @@ from attrlab.errors import InvalidInput
 from attrlab.games.policy import Policy
 from attrlab.retraining.data import Data
 from attrlab.retraining.jobs import KAR, ROAR, Protocol
-from attrlab.retraining.networks import Network, cnn, gin, mlp
+from attrlab.retraining.networks import Network, cnn, gin, mlp, summed
 from attrlab.retraining.stacked import Training
 
 FRACTIONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -99,6 +99,17 @@ def network_for(data: Data, stated: Network | None) -> Network:
     if data.modality == "graph":
         return gin(shape[0], shape[1] - shape[0] + (0 if data.nodes_leave else 1), data.classes)
     return mlp(data.train.inputs[0].numel(), data.classes)
+
+
+def mask_network_for(data: Data, network: Network) -> Network:
+    """The network that sees only masks: the one that is retrained, and of graphs also an MLP, which sees where in the row players are left.
+
+    A network of graphs sees the shape of a mask but not the places in it, an MLP the places but not the shape; a leak may be of either.
+    """
+    if data.modality != "graph":
+        return network
+    nodes, columns = data.train.inputs.shape[1:]
+    return summed(network, mlp(nodes * (columns + (0 if data.nodes_leave else 1)), data.classes))
 
 
 DTYPE = torch.float32

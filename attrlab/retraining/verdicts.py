@@ -76,18 +76,17 @@ def telling(study: Retraining) -> list[Cell]:
     return sorted(found, key=lambda cell: -cell.mean)
 
 
-def area(study: Retraining, method: str, **protocol: str) -> float:
-    """The mean over fractions of the distance between the curves of random and of the method, by the trapezoidal rule; NaN if undefined.
+def areas(study: Retraining, method: str, **protocol: str) -> list[float]:
+    """Seed by seed, the mean height between the curves of random and of the method, by the trapezoidal rule; empty if undefined.
 
     The method's side is the better one: below random where the most relevant leave, above where they stay.
     """
-    cells = study.curve(method, **protocol)
-    heights = [(cell.fraction, mean_and_half_width(found)[0]) for cell in cells if (found := differences(study, cell))]
+    heights = [(cell.fraction, found) for cell in study.curve(method, **protocol) if (found := differences(study, cell))]
     width = heights[-1][0] - heights[0][0] if len(heights) > 1 else 0.0
+    seeds = min((len(found) for _, found in heights), default=0)
     if width <= 0:
-        return math.nan
-    pairs = pairwise(heights)
-    return sum((right[0] - left[0]) * (left[1] + right[1]) / 2 for left, right in pairs) / width
+        return []
+    return [sum((right - left) * (low[k] + high[k]) / 2 for (left, low), (right, high) in pairwise(heights)) / width for k in range(seeds)]
 
 
 def sentences(study: Retraining, *, fraction: float | None = None) -> Iterator[str]:
