@@ -77,7 +77,7 @@ def activation_at(
 
 def _last_with_positions(model: Model, point: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """The last candidate that the output depends on, with its slope; of a constant output, the last candidate and zeros."""
-    with _Trail(point) as trail:
+    with Trail(point) as trail:
         total = outputs_at(model, point, target).sum()
     if not trail.candidates:
         raise NotApplicable(
@@ -104,7 +104,7 @@ def _output_of(model: Model, point: Tensor, target: Tensor, layer: str) -> tuple
         held.append(output)
         return output.clone() if isinstance(output, Tensor) else output  # so that an activation in place leaves it alone
 
-    handle = _module(model, layer).register_forward_hook(hold)
+    handle = module_called(model, layer).register_forward_hook(hold)
     try:
         total = outputs_at(model, point, target).sum()
     finally:
@@ -119,7 +119,12 @@ def _output_of(model: Model, point: Tensor, target: Tensor, layer: str) -> tuple
     return values.detach(), torch.zeros_like(values) if slopes is None else slopes
 
 
-def _module(model: Model, layer: str) -> nn.Module:
+def module_called(model: Model, layer: str) -> nn.Module:
+    """The module at a dotted path.
+
+    Raises:
+        InvalidInput: if there is none, with the nearest name.
+    """
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"a layer is a module of an nn.Module; leave layer=None for a function (got layer={layer!r})")
     modules: dict[str, nn.Module] = dict(model.named_modules())
@@ -142,7 +147,7 @@ def _channels_first(values: Tensor) -> Tensor:
     return values if values.dim() == 4 else values.movedim(2, 1)
 
 
-class _Trail(TorchFunctionMode):
+class Trail(TorchFunctionMode):
     """Follow what depends on the input through every call, and note the results that have positions, with their versions."""
 
     def __init__(self, point: Tensor) -> None:

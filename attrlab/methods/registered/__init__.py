@@ -17,6 +17,7 @@ FAMILIES = (
     "class_activation",
     "sequences",
     "masks",
+    "bottlenecks",
     "controls",
 )
 """The order in which methods are listed."""
