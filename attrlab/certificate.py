@@ -54,7 +54,7 @@ def certificate(method: Method, axiom: str, case: Case, found: Examination, *, s
     """A refutation as JSON text.
 
     Args:
-        method: what was refuted; it is named, its code is not part of the certificate.
+        method: what was refuted; it is named as it was found, its code is not part of the certificate.
         axiom: its name.
         case: where it was refuted.
         found: the refutation.
@@ -66,7 +66,7 @@ def certificate(method: Method, axiom: str, case: Case, found: Examination, *, s
     """
     body = {
         "format": FORMAT,
-        "method": method.name,
+        "method": method.source or method.name,
         "axiom": axiom,
         "seed": seed,
         "tolerance": found.tolerance,

@@ -153,12 +153,15 @@ def refute_(
 
 
 @app.command("replay")
-def replay_(file: Annotated[Path, typer.Argument(help="what `attrlab refute METHOD --json FILE` wrote")]) -> None:
+def replay_(
+    file: Annotated[Path, typer.Argument(help="what `attrlab refute METHOD --json FILE` wrote")],
+    method: Annotated[str | None, typer.Option(help="the method, if it now stands elsewhere than the file says")] = None,
+) -> None:
     """Check certificates again: exit status 0 every violation stands, 1 one does not, 2 not a certificate."""
     from attrlab.certificate import read, replay
     from attrlab.registry import find_method
 
-    found = [replay(certificate, find_method(str(certificate["method"]))) for certificate in read(file)]
+    found = [replay(certificate, find_method(method or str(certificate["method"]))) for certificate in read(file)]
     for again in found:
         print(again.sentence)
         print(*(f"    {line}" for line in again.counterexample.splitlines()), sep="\n")

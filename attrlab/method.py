@@ -75,6 +75,7 @@ class Method:
         control: whether it is a control (random, constant, the truth) rather than a method.
         peer: whether it is another library's implementation, kept to be compared with; a run of the whole catalogue leaves it out.
         needs: what beyond a model and a row it requires, such as "reference data".
+        source: how it was named, by which it is found again: `mine.py:my_method`, `smoothgrad(samples=8)`.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Method:
     peer: bool = False
     needs: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.cost_class and self.cost_class not in COST_CLASSES:

@@ -67,6 +67,8 @@ def find_method(name: str, *, claims: Iterable[str] = ()) -> Method:
     method = _from_source(text) if ":" in text else _registered(text)
     if parameters:
         method = replace(method.with_parameters(**parameters), name=name)
+    if name != method.name:
+        method = replace(method, source=name)
     extra = tuple(claims)
     return replace(method, claims=_merge(method.claims, claims_of(None, extra))) if extra else method
 
@@ -93,7 +95,7 @@ def _registered(name: str) -> Method:
     if name in _BROKEN:
         raise Unloadable(_BROKEN[name])
     near = difflib.get_close_matches(name, _METHODS, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"The methods are {', '.join(_METHODS)}."
+    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"`attrlab list methods` lists the {len(_METHODS)} there are."
     raise UnknownName(f"there is no method {name!r}. {hint} One of your own is named as package.module:object or path/file.py:object")
 
 

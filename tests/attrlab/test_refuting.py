@@ -40,6 +40,17 @@ def test_a_refutation_is_printed_written_and_stands_when_it_is_replayed(tmp_path
     assert "was changed after it was written" in edited.stderr
 
 
+def test_a_method_of_one_s_own_is_found_again_when_it_is_replayed(tmp_path):
+    (tmp_path / "own.py").write_text("def mine(model, inputs):\n    return inputs\n")
+    found = attrlab("refute", "own.py:mine", "--axiom", "completeness", "--json", "found.json", *QUICK, cwd=tmp_path)
+    assert found.returncode == 1, found.stderr
+    assert attrlab("replay", "found.json", cwd=tmp_path).returncode == 0
+    (tmp_path / "own.py").rename(tmp_path / "moved.py")
+    lost = attrlab("replay", "found.json", cwd=tmp_path)
+    assert (lost.returncode, "there is no file 'own.py'" in lost.stderr) == (2, True)
+    assert attrlab("replay", "found.json", "--method", "moved.py:mine", cwd=tmp_path).returncode == 0
+
+
 def test_what_is_not_refuted_says_in_how_many_cases(tmp_path):
     found = attrlab("refute", "shapley", "--axiom", "completeness", *QUICK, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
