@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS := 1
 .PHONY: evaluate test benchmark clean
 
 evaluate: .venv/installed
-	$(BIN)/python -m pytest evaluations/ --tb=short -rfE --attrlab-html report.html --attrlab-json report.json
+	$(BIN)/python -m pytest evaluations/ -n 2 --tb=short -rfE --attrlab-html report.html --attrlab-json report.json
 
 test: .venv/installed
 	$(BIN)/ruff check .
