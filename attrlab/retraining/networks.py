@@ -68,8 +68,8 @@ def mlp(features: int, classes: int, *, hidden: int = 32) -> Network:
         return nn.Sequential(nn.Flatten(), *layers)
 
     def kernel(parameters: Stack, rows: Tensor) -> Tensor:
-        hidden_state = _affine(parameters, "1", rows.flatten(2)).relu()
-        return _affine(parameters, "5", _affine(parameters, "3", hidden_state).relu())
+        hidden_state = _affine(parameters, "1", rows.flatten(2)).relu_()
+        return _affine(parameters, "5", _affine(parameters, "3", hidden_state).relu_())
 
     return Network(name=f"mlp {features}-{hidden}-{hidden}-{classes}", build=build, kernel=kernel)
 
@@ -77,7 +77,8 @@ def mlp(features: int, classes: int, *, hidden: int = 32) -> Network:
 def cnn(channels: int, height: int, width: int, classes: int, *, first: int = 8, second: int = 16) -> Network:
     """Two convolutions of 3 x 3 with rectified units, each followed by a maximum over 2 x 2, and a linear head.
 
-    In a stack the models are groups of one convolution, with the channel innermost in memory: pooling is then fast as well.
+    In a stack the models are groups of one convolution, with the channel innermost in memory: pooling is then fast as well. There the
+    maximum is taken first and rectified then, which is the same number and the same gradient on a quarter of the places.
     """
     places = (-(-height // 2) + 1) // 2 * ((-(-width // 2) + 1) // 2)
 
@@ -92,7 +93,7 @@ def cnn(channels: int, height: int, width: int, classes: int, *, first: int = 8,
         for name in ("0", "3"):
             weight = parameters[f"{name}.weight"].flatten(0, 1).contiguous(memory_format=torch.channels_last)
             wide = functional.conv2d(wide, weight, parameters[f"{name}.bias"].flatten(), padding=1, groups=models)
-            wide = functional.max_pool2d(wide.relu(), 2, ceil_mode=True)
+            wide = functional.max_pool2d(wide, 2, ceil_mode=True).relu_()
         flat = wide.reshape(batch, models, second * places)
         return _affine(parameters, "7", flat.transpose(0, 1))
 
@@ -126,7 +127,7 @@ class GIN(nn.Module):
 
 
 def gin(nodes: int, columns: int, classes: int, *, hidden: int = 16, layers: int = 3) -> Network:
-    """A `GIN` on graphs of at most `nodes` nodes, whose X and p together have `columns` columns; in a stack, dense batched products."""
+    """A `GIN` on graphs of at most `nodes` nodes, whose X and p together have `columns` columns; in a stack, products with A + I."""
 
     def build() -> nn.Module:
         return GIN(columns, classes, hidden, layers)
@@ -134,11 +135,12 @@ def gin(nodes: int, columns: int, classes: int, *, hidden: int = 16, layers: int
     def kernel(parameters: Stack, rows: Tensor) -> Tensor:
         models, batch = rows.shape[:2]
         flat = rows.flatten(0, 1)
-        adjacency, state, present = flat[..., :nodes], flat[..., nodes:], rows[..., -1:].flatten(1, 2)
+        state, present = flat[..., nodes:], rows[..., -1:].flatten(1, 2)
+        hears = flat[..., :nodes] + torch.eye(nodes, dtype=rows.dtype, device=rows.device)
         whole = bool(present.all())
         for layer in range(layers):
-            heard = torch.baddbmm(state, adjacency, state).view(models, batch * nodes, -1)
-            wide = _affine(parameters, f"outer.{layer}", _affine(parameters, f"inner.{layer}", heard).relu()).relu()
+            heard = torch.bmm(hears, state).view(models, batch * nodes, -1)
+            wide = _affine(parameters, f"outer.{layer}", _affine(parameters, f"inner.{layer}", heard).relu_()).relu_()
             state = (wide if whole else wide * present).view(models * batch, nodes, hidden)
         return _affine(parameters, "head", state.sum(1).view(models, batch, hidden))
 

@@ -18,7 +18,7 @@ from attrlab.retraining.stacked import Training
 FRACTIONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """Hooker et al. (2019), section 3."""
 
-CACHED = 8 * 2**20
+CACHED = 6 * 2**20
 """Activations of a chunk of models on a CPU at which stacking was fastest for three kinds of network."""
 
 CONTROLS = ("random", "truth", "inverted_truth", "constant", "blurred_random", "class_coded_mask", "predicted_class_coded_mask")
