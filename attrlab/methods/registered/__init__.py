@@ -18,6 +18,7 @@ FAMILIES = (
     "sequences",
     "masks",
     "bottlenecks",
+    "pathways",
     "controls",
 )
 """The order in which methods are listed."""
