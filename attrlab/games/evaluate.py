@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput, NotApplicable
+from attrlab.games.entries import Write, writer
 from attrlab.games.footprint import Footprint
 from attrlab.games.game import Game
+from attrlab.games.imputers import keep_baseline
 from attrlab.games.plan import Jobs
 from attrlab.games.policy import applied
-from attrlab.games.rows import Rows, lay_out, make
+from attrlab.games.rows import Bench, lay_out
 
 Progress = Callable[[int, int], None]
 
@@ -63,7 +65,7 @@ def evaluate(
 
     Raises:
         InvalidInput: if there is no job, if the model does not return (rows, outputs), or if a target is out of its range.
-        NotApplicable: if not even one row fits into memory.
+        NotApplicable: if not even one row fits into memory, or if players are kept in part and the imputer does not interpolate.
     """
     if len(jobs) == 0:
         raise InvalidInput("there is nothing to evaluate: the plan has no jobs (got an empty batch or no thresholds)")
@@ -99,13 +101,15 @@ def _distinct(game: Game, jobs: Jobs, sample: Tensor) -> tuple[Tensor, Tensor | 
 
 def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: Progress | None) -> Tensor:
     """Send the chosen jobs through the model, chunk by chunk, and return their logits."""
+    _require_whole(game, jobs, chosen)
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
+    bench, write = Bench(rows), writer(jobs, jobs.keep, rows.entries)
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(total)
         part = slice(done, done + here)
         footprint = None if limit else Footprint(here)
-        outputs = _attempt(game, jobs, rows, chosen[part], sample[part], footprint)
+        outputs = _attempt(game, bench, write, chosen[part], sample[part], footprint)
         if outputs is None:
             limit = _halved(game, here)
             continue
@@ -144,16 +148,18 @@ def _first(total: int) -> int:
     return total if total <= FIRST + 1 else FIRST
 
 
-def _attempt(game: Game, jobs: Jobs, rows: Rows, chosen: Tensor, sample: Tensor, footprint: Footprint | None) -> Tensor | None:
+def _attempt(game: Game, bench: Bench, write: Write, chosen: Tensor, sample: Tensor, footprint: Footprint | None) -> Tensor | None:
     """The logits of one chunk, or None where memory did not suffice."""
     try:
-        inputs = make(rows, jobs.keep(chosen), sample)
+        inputs = bench.make(write, chosen, sample)
         with footprint or nullcontext():
             outputs = game.model(inputs)
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         outputs = None
+    if outputs is None:
+        bench.clear()
     if outputs is None and torch.device(game.policy.device).type == "cuda":
         torch.cuda.empty_cache()
     if outputs is not None:
@@ -175,6 +181,13 @@ def _halved(game: Game, rows: int) -> int:
             "policy=Policy(dtype=torch.float32), or take another device or a smaller network (got an out-of-memory error at 1 row)"
         )
     return rows // 2
+
+
+def _require_whole(game: Game, jobs: Jobs, chosen: Tensor) -> None:
+    if game.imputer is not keep_baseline and jobs.keep(chosen[:1]).is_floating_point():
+        raise NotApplicable(
+            f"players are kept in part here, which the imputer {game.imputer.name!r} has no meaning for: write imputer=keep_baseline"
+        )
 
 
 def _require_outputs(outputs: object, rows: int) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput
+from attrlab.games.entries import Entries, Write, writer
 
 ALWAYS = 1 << 62
 """The bit that is on in every code: players that a code does not speak of are kept."""
@@ -81,6 +82,21 @@ class Levels:
         threshold = self.threshold.flatten()[selection].unsqueeze(1)
         rank = self.rank.index_select(0, row)
         return rank < threshold if self.mode == "insertion" else rank >= threshold
+
+    def writer(self, entries: Entries) -> Write | None:
+        """Every entry takes the rank of its player, once; a chunk is then one comparison."""
+        if not entries.exact(self.rank, self.threshold):
+            return None
+        inserting = self.mode == "insertion"
+        rank = entries.carried(self.rank, none=-torch.inf if inserting else torch.inf)
+        threshold = self.threshold.to(entries.dtype).flatten()
+
+        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+            torch.index_select(rank, 0, sample, out=out)
+            own = threshold.index_select(0, selection).unsqueeze(1)
+            torch.lt(out, own, out=out) if inserting else torch.ge(out, own, out=out)
+
+        return write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +206,18 @@ class Without:
         """Compare every player with the one that is removed."""
         return torch.arange(self.players, device=self.player.device) != self.player[selection].unsqueeze(1)
 
+    def writer(self, entries: Entries) -> Write | None:
+        """Compare every entry's owner with the player that is removed."""
+        if not entries.exact(entries.owner):
+            return None
+        owner, player = entries.owner.to(entries.dtype), self.player.to(entries.dtype)
+
+        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+            own = owner if len(owner) == 1 else torch.index_select(owner, 0, sample, out=out)
+            torch.ne(own, player.index_select(0, selection).unsqueeze(1), out=out)
+
+        return write
+
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
@@ -220,6 +248,20 @@ class Joined:
                 pieces.append(part.keep(selection[own] - start))
                 places.append(own)
         return torch.cat(pieces)[torch.cat(places).argsort()]
+
+    def writer(self, entries: Entries) -> Write:
+        """Each part writes the jobs that are its own, which stand together."""
+        writes = [writer(part, part.keep, entries) for part in self.parts]
+        starts = [stop - len(part) for part, stop in zip(self.parts, self._stops(), strict=True)]
+
+        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+            stops = torch.tensor(self._stops(), device=selection.device)
+            cuts = [0, *torch.searchsorted(selection, stops).tolist()]
+            for own, start, begin, end in zip(writes, starts, cuts, cuts[1:], strict=False):
+                if begin < end:
+                    own(selection[begin:end] - start, sample[begin:end], out[begin:end])
+
+        return write
 
     def split(
         self,

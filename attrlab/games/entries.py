@@ -1,0 +1,97 @@
+"""Kept sets are sets of players, inputs are made of entries: what lies between is worked out once for a game, not once for a coalition.
+
+A chunk's shares are written into one buffer that all chunks reuse, in the type in which they are multiplied; memory that is asked
+for and given back at every chunk costs more than all the arithmetic on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+Write = Callable[[Tensor, Tensor, Tensor], None]
+"""write(selection, sample, out): what share of each entry some jobs keep, 0 to 1, into `out` (rows, entries). `selection` (rows,) int64 are
+the jobs, ascending; `sample` (rows,) int64 are their rows of the game."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entries:
+    """Which player owns each entry, as rows lie in memory.
+
+    Attributes:
+        owner: the player of each entry, or `players` where there is none; a single row where all rows agree.
+        repeats: where every row's entries belong to players 0, 0, ..., 1, 1, ... in order, how often each; otherwise 0.
+        players: how many there may be.
+        dtype: of the inputs, and so of shares.
+    """
+
+    owner: Tensor  # (batch or 1, entries) int64
+    repeats: int
+    players: int
+    dtype: torch.dtype
+
+    def carried(
+        self,
+        values: Tensor,  # (batch, players)
+        *,
+        none: float,
+    ) -> Tensor:  # (batch, entries), in `dtype`
+        """Carry a value from players to their entries; entries of no player get `none`."""
+        padded = torch.nn.functional.pad(values.to(self.dtype), (0, 1), value=none)
+        return padded.gather(1, self.owner.expand(len(values), -1))
+
+    def exact(
+        self,
+        *numbers: Tensor,  # int64
+    ) -> bool:
+        """Whether all of these are numbers of `dtype`."""
+        return all(not one.numel() or int(one.abs().max()) <= 1 / torch.finfo(self.dtype).eps for one in numbers)
+
+
+@runtime_checkable
+class Written(Protocol):
+    """A plan that can write shares of entries without making kept sets of players first."""
+
+    def writer(
+        self,
+        entries: Entries,
+    ) -> Write | None:
+        """How its shares are written, or None where `entries` do not allow for it."""
+
+
+def writer(
+    jobs: object,
+    keep: Callable[[Tensor], Tensor],
+    entries: Entries,
+) -> Write:
+    """How the shares of a plan are written: its own way, or from its kept sets."""
+    own = jobs.writer(entries) if isinstance(jobs, Written) else None
+    return own or _from_players(keep, entries)
+
+
+def _from_players(keep: Callable[[Tensor], Tensor], entries: Entries) -> Write:
+    """From players to the entries they own, a chunk at a time."""
+
+    def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+        shares = keep(selection)
+        if entries.repeats == 1:
+            out.copy_(_numbers(shares))
+            return
+        shares = _numbers(shares).to(entries.dtype)
+        if entries.repeats == 0:
+            shares = torch.nn.functional.pad(shares, (0, 1), value=1.0)
+        if len(entries.owner) == 1:
+            torch.index_select(shares, 1, entries.owner[0], out=out)
+        else:
+            torch.gather(shares, 1, entries.owner.index_select(0, sample), out=out)
+
+    return write
+
+
+def _numbers(keep: Tensor) -> Tensor:
+    """Bits as bytes, which torch turns into floating point six times faster."""
+    return keep.view(torch.uint8) if keep.dtype == torch.bool else keep
