@@ -11,9 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from attrlab.games.entries import writer
 from attrlab.games.game import Game
 from attrlab.games.plan import Jobs
-from attrlab.games.rows import lay_out, make
+from attrlab.games.rows import Bench, lay_out
 
 Atom = Literal["channels", "vector", "column"]
 ATOMS: dict[str, Atom] = {"image": "channels", "sequence": "vector", "set": "vector", "table": "column", "graph": "column"}
@@ -44,7 +45,8 @@ def unseen(
 ) -> Tensor:  # (jobs,) float64
     """The share of unseen values in what the game's imputer makes of each job; the rows themselves count as seen."""
     everything = torch.arange(len(jobs), device=game.inputs.device)
-    made = make(lay_out(game), jobs.keep(everything), jobs.sample)
+    rows = lay_out(game)
+    made = Bench(rows).make(writer(jobs, jobs.keep, rows.entries), everything, jobs.sample)
     return unseen_share(made, torch.cat([reference.to(made), game.inputs]), atom=atom)
 
 
