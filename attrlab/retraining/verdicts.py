@@ -45,7 +45,7 @@ def sentence(study: Retraining, cell: Cell) -> str:
         )
         told += f" ({_test(p_value(found))}{len(found)} seed{'s' * (len(found) > 1)})"
     leak = cell.leakage - study.chance
-    return told if math.isnan(leak) else f"{told}; mask leakage {100 * leak:.0f} points"
+    return told if math.isnan(leak) else f"{told}; mask leakage {round(100 * leak)} points"
 
 
 def separated(study: Retraining, cell: Cell) -> bool:
