@@ -87,7 +87,7 @@ def iba(
     seam, place = _seam(model, inputs, target, layer), {"smoothing": smoothing, "least_deviation": least_deviation, "rare": rare}
     _require_several(model, inputs, "iba")
     bottleneck = bottleneck_at(seam, inputs, reference, **place)
-    logits = narrowed(bottleneck, partial(_cross_entropy, target), seeds, how=how, progress=progress)
+    logits = narrowed(bottleneck, partial(cross_entropy, target), seeds, how=how, progress=progress)
     return bits(bottleneck, logits, inputs, feature_mask)
 
 
@@ -248,7 +248,7 @@ def multilayer_iba(
     require_rows_alone(model)
     seams = seams_of(model, inputs, target=target)
     several = outputs_of(model, inputs) > 1
-    loss = partial(_cross_entropy, target) if several else squared_error(model, inputs, target, reference)
+    loss = partial(cross_entropy, target) if several else squared_error(model, inputs, target, reference)
     maps = []
     for seam in [seams[index] for index in spaced(len(seams), depths)]:
         bottleneck = bottleneck_at(seam, inputs, reference, smoothing=smoothing, least_deviation=least_deviation, rare=rare)
@@ -325,7 +325,12 @@ def _apart(model: Model, inputs: Tensor, target: Tensor, reference: Tensor) -> C
     return lambda outputs, rows: (outputs.gather(1, target[rows].unsqueeze(1)).squeeze(1) - wanted[rows]) / scale[rows]
 
 
-def _cross_entropy(target: Tensor, outputs: Tensor, rows: Tensor) -> Tensor:
+def cross_entropy(
+    target: Tensor,  # (batch,)
+    outputs: Tensor,  # (answers, outputs)
+    rows: Tensor,  # (answers,)
+) -> Tensor:  # (answers,)
+    """-log softmax of the explained output."""
     return functional.cross_entropy(outputs, target[rows], reduction="none")
 
 

@@ -1,0 +1,143 @@
+"""InputIBA and the readout bottleneck: closed forms are divergences, games are the rows' own, and what is read passes."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional
+
+import attrlab.methods.input_bottleneck
+import attrlab.methods.readout_bottleneck
+from attrlab.errors import InvalidInput, NotApplicable
+from attrlab.methods.critics import CLIP, critics_of, wasserstein_rounds
+from attrlab.methods.input_bottleneck import Prior, input_iba, input_iba_lite, input_information
+from attrlab.methods.readout_bottleneck import readout_iba
+from synthetic import make_environment
+from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
+
+CLOSE = 1e-8  # rounding, magnified by Adam and RMSprop where a slope is nearly 0
+QUICK = {"steps": 3, "copies": 2}
+METHODS = {
+    "input_iba": (input_iba, {**QUICK, "rounds": 2, "samples": 4}),
+    "input_iba_lite": (input_iba_lite, QUICK),
+    "readout_iba": (readout_iba, {"epochs": 1}),
+}
+
+
+def asked(name, offers):
+    left = {"baseline"} | ({"seeds"} if name == "readout_iba" else set())
+    return {key: value for key, value in offers.items() if key not in left}
+
+
+def known_rows(inputs, rows=30):
+    return torch.randn(rows, *inputs.shape[1:], generator=torch.Generator().manual_seed(7), dtype=inputs.dtype)
+
+
+@given(
+    logit=st.floats(-15, 15),
+    value=st.floats(-4, 4),
+    mask=st.floats(0.01, 0.99),
+    mean=st.floats(-2, 2),
+    deviation=st.floats(0.1, 3),
+)
+@settings(max_examples=40, deadline=None)
+def test_information_of_the_input_is_the_divergence_from_the_masked_prior(logit, value, mask, mean, deviation):
+    share = torch.tensor([[logit]], dtype=torch.float64).sigmoid()
+    x, lam = torch.tensor(value, dtype=torch.float64), share.squeeze()
+    prior = Prior(
+        mask=torch.tensor([[mask]]).double(), mean=torch.tensor([[mean]]).double(), deviation=torch.tensor([[deviation]]).double()
+    )
+    # given x, Z = λ x + (1 - λ) ε; under the prior, the same bottleneck on what the mask leaves, Z_G = λ_G x + (1 - λ_G) ε with one ε
+    given_x = Normal(lam * x + (1 - lam) * mean, (1 - lam) * deviation)
+    under_prior = Normal(lam * (mask * x + (1 - mask) * mean) + (1 - lam) * mean, (1 - lam * mask) * deviation)
+    found = input_information(share, functional.logsigmoid(torch.tensor([[-logit]]).double()), x.view(1, 1), prior)
+    assert float(found) == pytest.approx(float(kl_divergence(given_x, under_prior)), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_row_has_the_scores_it_has_alone_whatever_the_batch(name):
+    method, how = METHODS[name]
+    model, (inputs, offers) = convolutional(), image_rows(4)
+    known = known_rows(inputs)
+    whole = method(model, inputs, **asked(name, offers), reference=known, **how)
+    for part in ([2], [3, 0], [1, 2, 3, 0]):
+        index = torch.tensor(part)
+        found = method(model, inputs[index], **chosen(asked(name, offers), index), reference=known, **how)
+        torch.testing.assert_close(found, whole[index], atol=CLOSE, rtol=CLOSE)
+
+
+def test_critics_train_apart_and_learn_to_tell_what_is_real():
+    like = torch.zeros(2, 3, dtype=torch.float64)
+    critics = critics_of(3, torch.tensor([5, 6]), like=like)
+    far = torch.tensor([3.0, 0.0], dtype=torch.float64).view(2, 1, 1)
+    before = [weight.clone() for weight in critics.weights]
+
+    def made(parameters, grain):
+        return grain + parameters["mean"].unsqueeze(1)
+
+    wasserstein_rounds(
+        critics,
+        {"mean": like.clone()},
+        made,
+        lambda uniform, grain: grain + far,
+        torch.tensor([5, 6]),
+        features=(3,),
+        rounds=5,
+        samples=16,
+        critic_steps=20,
+    )
+    assert max(float(weight.abs().max()) for weight in critics.weights) <= CLIP
+    assert all((now != old).flatten(1).any(1).all() for now, old in zip(critics.weights, before, strict=True))
+    grain = torch.randn(2, 200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.no_grad():
+        gap = critics.scores(grain + far).mean(1) - critics.scores(grain).mean(1)
+    assert float(gap[0]) > 0
+
+
+def test_the_prior_follows_its_critics():
+    like = torch.zeros(1, 2, dtype=torch.float64)
+    critics = critics_of(2, torch.tensor([1]), like=like)
+    moved = wasserstein_rounds(
+        critics,
+        {"mean": like.clone()},
+        lambda parameters, grain: 0.1 * grain + parameters["mean"].unsqueeze(1),
+        lambda uniform, grain: 0.1 * grain + 4.0,
+        torch.tensor([1]),
+        features=(2,),
+        rounds=20,
+        samples=8,
+        critic_steps=5,
+    )["mean"]
+    assert float(moved.sum()) > 0
+
+
+@pytest.mark.parametrize("method", [input_iba, input_iba_lite])
+def test_at_the_input_shares_are_finer_than_bits_at_a_pooled_layer(method):
+    world = make_environment("colour-continuous-v1")
+    batch = world.sample(4, torch.Generator().manual_seed(0))
+    known = world.sample(64, torch.Generator().manual_seed(1)).inputs
+    offers = {"target": batch.target, "feature_mask": batch.feature_mask, "seeds": torch.arange(4), "reference": known}
+    scores = method(world.model, batch.inputs, **offers, beta=0.5, feature_beta=0.5, steps=20).sum(1).flatten(1)
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+    support = batch.truth.support
+    assert float(scores[support].mean()) > float(scores[~support].mean())
+
+
+def test_what_a_method_needs_is_said():
+    (flat, plain), (inputs, offers) = table_rows(), image_rows()
+    for name, (method, _) in METHODS.items():
+        with pytest.raises(NotApplicable, match="positions"):
+            method(dense(5), flat, **asked(name, plain), reference=flat)
+        with pytest.raises(InvalidInput, match="shaped like the inputs"):
+            method(convolutional(), inputs, **asked(name, offers), reference=inputs[..., :3])
+
+
+def test_examples_run():
+    for module in (attrlab.methods.input_bottleneck, attrlab.methods.readout_bottleneck):
+        assert doctest.testmod(module).failed == 0
