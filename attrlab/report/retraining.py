@@ -7,13 +7,13 @@ Curves are drawn as vectors in the page; the same numbers stand in a table below
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from attrlab.report.wording import printable
 from attrlab.retraining.cells import Cell, Retraining
-from attrlab.retraining.verdicts import leaking, sentences
+from attrlab.retraining.verdicts import sentences
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -22,6 +22,14 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 380, 230, 40, 34, 12, 12
 COLOURS = ("#1f5fa8", "#b3531c", "#2f7d4f", "#8a3f8f", "#a88a1f", "#2a8c99")
 DASHES = {"random": "", "truth": "", "inverted_truth": "7 3", "constant": "2 3", "blurred_random": "9 3 2 3"}
 CODED = "4 2 1 2"
+
+LEAKAGE = "what the mask alone gives away"
+
+Protocol = tuple[str, str, str, str]
+"""measure, order, evaluated, isolated."""
+
+Point = tuple[float, float, float]
+"""A fraction, an accuracy, and the half-width of its interval."""
 
 
 def merged(studies: Iterable[Retraining]) -> list[Retraining]:
@@ -53,7 +61,7 @@ def _identity(cell: Cell) -> tuple[object, ...]:
     return (cell.method, *_protocol(cell), cell.fraction)
 
 
-def _protocol(cell: Cell) -> tuple[str, str, str, str]:
+def _protocol(cell: Cell) -> Protocol:
     return cell.measure, cell.order, cell.evaluated, cell.isolated
 
 
@@ -69,11 +77,23 @@ def _section(study: Retraining) -> dict[str, Any]:
             (title_of(study, protocol), chart(study, protocol, methods), _table(study, protocol, methods)) for protocol in protocols
         ],
         "legend": [(method, _swatch(study, method)) for method in methods],
-        "leaking": bool(leaking(study)),
+        "leakage": [(f"{LEAKAGE}, {_words(protocol)}", leakage_chart(study, protocol, methods)) for protocol in _shapes(protocols)],
     }
 
 
-def title_of(study: Retraining, protocol: tuple[str, str, str, str]) -> str:
+def _shapes(protocols: Sequence[Protocol]) -> list[Protocol]:
+    """One protocol per shape of masks: what becomes of test rows and isolated nodes does not change a mask."""
+    found: dict[tuple[str, str], Protocol] = {}
+    for protocol in protocols:
+        found.setdefault(protocol[:2], protocol)
+    return list(found.values())
+
+
+def _words(protocol: Protocol) -> str:
+    return f"{'removed' if protocol[0] == 'roar' else 'kept'}, {'most' if protocol[1] == 'morf' else 'least'} relevant first"
+
+
+def title_of(study: Retraining, protocol: Protocol) -> str:
     """A protocol in words: ROAR and KAR, on the edges of graphs RoLie and RoMie."""
     measure, order, evaluated, isolated = protocol
     graph = study.modality == "graph"
@@ -83,30 +103,48 @@ def title_of(study: Retraining, protocol: tuple[str, str, str, str]) -> str:
     return ", ".join([*parts, f"isolated nodes {isolated}"] if graph else parts)
 
 
-def chart(study: Retraining, protocol: tuple[str, str, str, str], methods: Sequence[str]) -> Markup:
+def chart(study: Retraining, protocol: Protocol, methods: Sequence[str]) -> Markup:
     """The curves of one protocol as SVG, with an interval at each point and lines at chance and at the accuracy on whole rows."""
-    from markupsafe import Markup, escape
-
-    low = min([study.chance, *study.nothing, *(cell.mean - _half(cell) for cell in study.cells if math.isfinite(cell.mean))])
-    low = max(0.0, math.floor(10 * low) / 10)
-    parts = [_axes(study, protocol[0], low)]
+    curves = {}
     for method in methods:
         cells = [cell for cell in study.curve(method) if _protocol(cell) == protocol and math.isfinite(cell.mean)]
+        curves[method] = [(cell.fraction, cell.mean, _half(cell)) for cell in cells]
+    return _drawing(study, curves, measure=protocol[0], said=title_of(study, protocol))
+
+
+def leakage_chart(study: Retraining, protocol: Protocol, methods: Sequence[str]) -> Markup:
+    """The accuracy of networks that see only masks, in the same frame."""
+    curves = {}
+    for method in methods:
+        cells = [cell for cell in study.curve(method) if _protocol(cell) == protocol and math.isfinite(cell.leakage)]
+        curves[method] = [(cell.fraction, cell.leakage, 0.0) for cell in cells]
+    return _drawing(study, curves, measure=protocol[0], said=LEAKAGE)
+
+
+def _drawing(study: Retraining, curves: Mapping[str, Sequence[Point]], *, measure: str, said: str) -> Markup:
+    from markupsafe import Markup, escape
+
+    lowest = min([study.chance, *study.nothing, *(mean - half for points in curves.values() for _, mean, half in points)])
+    low = max(0.0, math.floor(10 * lowest) / 10)
+    parts = [_axes(study, measure, low)]
+    for method, points in curves.items():
         colour, dash = _style(study, method)
-        points = " ".join(f"{_x(cell.fraction):.1f},{_y(cell.mean, low):.1f}" for cell in cells)
-        lines = "".join(
-            f'<line x1="{_x(cell.fraction):.1f}" x2="{_x(cell.fraction):.1f}" '
-            f'y1="{_y(min(1, cell.mean + _half(cell)), low):.1f}" y2="{_y(max(low, cell.mean - _half(cell)), low):.1f}"/>'
-            for cell in cells
-        )
-        name = escape(printable(method))
+        line = " ".join(f"{_x(share):.1f},{_y(mean, low):.1f}" for share, mean, _ in points)
+        marks = "".join(_mark(share, mean, half, low) for share, mean, half in points)
         parts.append(
-            f'<g stroke="{colour}" fill="none" stroke-width="1.6"><title>{name}</title>'
-            f'<polyline points="{points}" stroke-dasharray="{dash}"/>{lines}</g>'
+            f'<g stroke="{colour}" fill="{colour}" stroke-width="1.6"><title>{escape(printable(method))}</title>'
+            f'<polyline points="{line}" fill="none" stroke-dasharray="{dash}"/>{marks}</g>'
         )
-    said = escape(title_of(study, protocol))
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{said}">' + "".join(parts) + "</svg>"
+    frame = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(said)}">'
+    return Markup(frame + "".join(parts) + "</svg>")
+
+
+def _mark(share: float, mean: float, half: float, low: float) -> str:
+    """A dot and the interval through it."""
+    x, ends = _x(share), (_y(min(1.0, mean + half), low), _y(max(low, mean - half), low))
+    return (
+        f'<circle cx="{x:.1f}" cy="{_y(mean, low):.1f}" r="2.2" stroke="none"/>'
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{ends[0]:.1f}" y2="{ends[1]:.1f}"/>'
     )
 
 
@@ -130,7 +168,7 @@ def _axes(study: Retraining, measure: str, low: float) -> str:
     return "".join(lines) + f'<path d="{frame}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
 
 
-def _table(study: Retraining, protocol: tuple[str, str, str, str], methods: Sequence[str]) -> dict[str, Any]:
+def _table(study: Retraining, protocol: Protocol, methods: Sequence[str]) -> dict[str, Any]:
     """Accuracies in percent with their intervals, and the accuracy of the mask alone in points above chance."""
     fractions = sorted({cell.fraction for cell in study.cells if _protocol(cell) == protocol})
     rows = []

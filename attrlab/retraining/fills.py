@@ -55,14 +55,16 @@ row drawn from training data; and of graphs, nodes with their edges, features fr
 
 
 def imputer_of(
-    name: str,
+    name: str | Imputer,
     rows: Tensor,  # (rows, *features)
 ) -> Imputer:
-    """The imputer of that name.
+    """The imputer of that name, or the one given.
 
     Raises:
         UnknownName: if there is none; the nearest is suggested.
     """
+    if isinstance(name, Imputer):
+        return name
     if name not in IMPUTERS:
         near = get_close_matches(name, IMPUTERS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(IMPUTERS)}"

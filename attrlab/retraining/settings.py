@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from attrlab.errors import InvalidInput
+from attrlab.games.imputers import Imputer
 from attrlab.games.policy import Policy
 from attrlab.retraining.data import Data
 from attrlab.retraining.jobs import KAR, ROAR, Protocol
@@ -35,7 +36,7 @@ class Settings:
         seeds: how many networks are trained per point; at least 3 for an interval that means something.
         leakage_seeds: how many networks that see only the mask are trained per point.
         ranking: whether players are ranked by their "absolute" or their "signed" score.
-        imputer: a name of `attrlab.retraining.fills.IMPUTERS`.
+        imputer: a name of `attrlab.retraining.fills.IMPUTERS`, or any imputer of the game; results are filed under its name.
         network: what is retrained; by default a CNN for images, a GIN for graphs, an MLP for the rest.
         memory: bytes that the tensors of one chunk may take; the chunk is made as small as that needs.
         chunk: models per chunk, in place of what cache and memory say.
@@ -52,7 +53,7 @@ class Settings:
     seeds: int = 3
     leakage_seeds: int = 1
     ranking: Literal["absolute", "signed"] = "absolute"
-    imputer: str = "baseline"
+    imputer: str | Imputer = "baseline"
     training: Training = field(default_factory=Training)
     network: Network | None = None
     memory: int = 2**29
@@ -80,7 +81,7 @@ class Settings:
         return {
             "seeds": self.seeds,
             "ranking": self.ranking,
-            "imputer": self.imputer,
+            "imputer": self.imputer if isinstance(self.imputer, str) else self.imputer.name,
             "epochs": self.training.epochs,
             "batch": self.training.batch,
             "rate": self.training.rate,

@@ -71,7 +71,7 @@ class Drawn(HTMLParser):
 def test_there_is_one_curve_per_method_and_protocol_with_a_point_per_fraction():
     drawn = Drawn()
     drawn.feed(page(study(*cells("random", 0.8), *cells("X", 0.6))))
-    assert len(drawn.lines) == 4
+    assert len(drawn.lines) == 8  # for each of two protocols, two methods' accuracies and two methods' masks
     assert all(len(points.split()) == 2 for points in drawn.lines)
     assert drawn.depth == 0
 

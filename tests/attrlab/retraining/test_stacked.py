@@ -140,3 +140,23 @@ def test_a_network_that_went_to_infinity_has_no_accuracy(generator: torch.Genera
 def test_training_that_cannot_be_is_refused_with_what_was_got(wrong: dict[str, object]):
     with pytest.raises(InvalidInput, match=str(next(iter(wrong.values())))):
         Training(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", CASES)
+def test_a_stack_on_a_device_trains_to_the_parameters_of_the_cpu(name: str, generator: torch.Generator):
+    network, draw = CASES[name]
+    rows, labels = draw(generator), torch.randint(3, (ROWS,), generator=generator)
+    training = Training(epochs=2, batch=8, optimiser="sgd")
+
+    def trained(device: str) -> dict[str, Tensor]:
+        held = rows.to(device)
+
+        def view(index: Tensor) -> Tensor:
+            return held[index]
+
+        return train(network, view, labels.to(device), seeds=SEEDS, training=training, dtype=torch.float64)
+
+    for key, value in trained("cuda").items():
+        # six steps of float64 sums of the same terms in another order
+        torch.testing.assert_close(value.cpu(), trained("cpu")[key], rtol=0, atol=1e-9)
