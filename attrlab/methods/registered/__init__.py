@@ -19,6 +19,7 @@ FAMILIES = (
     "masks",
     "bottlenecks",
     "pathways",
+    "instances",
     "controls",
 )
 """The order in which methods are listed."""
