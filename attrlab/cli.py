@@ -130,6 +130,21 @@ def retrain_(
     run(method, on, rows=rows, lerf=lerf, folder=folder, html=html, json=json, training=Training(epochs=epochs), **stated)
 
 
+@app.command("reliability")
+def reliability_(
+    environment: Annotated[list[str] | None, typer.Option(help="an id, with knobs behind it as in 'ID redundant=0'; repeatable")] = None,
+    rows: Annotated[int, typer.Option(min=2, help="rows of each environment")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="seed of every draw")] = 0,
+    json: Annotated[Path | None, typer.Option(help="write every judgement to this file")] = None,
+    html: Annotated[Path | None, typer.Option(help="write the page to this file")] = None,
+) -> None:
+    """Judge the evaluations themselves by the exact truth: which can be trusted for what?"""
+    from attrlab.reliability import WORLDS
+    from attrlab.reliability.command import run
+
+    run(environment or WORLDS, rows=rows, seed=seed, json=json, html=html, progress=_shown_progress)
+
+
 @app.command("refute")
 def refute_(
     method: Annotated[str, typer.Argument(help="a registered name, package.module:object or path/file.py:object")],
@@ -247,15 +262,20 @@ def _draw_environment(id: str, path: Path) -> None:
 
 def _with_progress(ids: Iterable[str]) -> Iterator[str]:
     """Go through `ids`, saying on a terminal how far it is and how long it will take; unknown ones are refused before the first."""
-    from rich.console import Console
-    from rich.progress import track
-
     from attrlab.study import load
 
     names = list(ids)
     for name in names:
         load(name)
-    yield from track(names, description="environments", console=Console(stderr=True), transient=True)
+    yield from _shown_progress(names)
+
+
+def _shown_progress(names: Iterable[str]) -> Iterator[str]:
+    """Go through them, saying on a terminal how far it is and how long it will take."""
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(list(names), description="environments", console=Console(stderr=True), transient=True)
 
 
 def _show_method(name: str, *, others: Iterable[str]) -> None:

@@ -83,11 +83,63 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What the exact truth of one environment says of one evaluation, under one imputer.
+
+    Attributes:
+        evaluation: the metric's name, as in `attrlab list evaluations`.
+        question: what the metric asks: "truth", "scores", "game" or "method".
+        kind: of the world, in words, such as "additive".
+        imputer: what stood for absent players; "own" where the metric brings its own or asks for no coalition.
+        unseen: the share of values in imputed rows that no data hold; NaN where nothing was imputed.
+        truth_wins: how often the truth beats random scores on a row, ties counting one half.
+        truth_gain: the interval of the mean gain of the truth over random scores; positive is better whatever the metric's direction.
+        random_wins: how often random scores beat the inverted truth.
+        random_gain: the interval of that gain.
+        kendall: tau-b between the metric's ranking of a panel of methods and that by agreement with the truth.
+        methods: how many methods the panel had.
+        ladder: tau-b between the metric and the share of truth along (1 - w) truth + w noise.
+        rows: on how many rows the truth could be judged.
+        reason: why it could not be asked, empty where it could.
+    """
+
+    evaluation: str
+    question: str
+    environment: str
+    modality: str
+    kind: str
+    imputer: str
+    unseen: float = math.nan
+    truth_wins: float = math.nan
+    truth_gain: tuple[float, float] = (math.nan, math.nan)
+    random_wins: float = math.nan
+    random_gain: tuple[float, float] = (math.nan, math.nan)
+    kendall: float = math.nan
+    methods: int = 0
+    ladder: float = math.nan
+    rows: int = 0
+    seed: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @staticmethod
+    def from_data(row: Mapping[str, Any]) -> Judgement:
+        """Read plain values, in which null stands for NaN."""
+        numbers = ("unseen", "truth_wins", "random_wins", "kendall", "ladder")
+        filled = _numbers(dict(row), numbers)
+        for name in ("truth_gain", "random_gain"):
+            low, high = filled[name]
+            filled[name] = (math.nan if low is None else low, math.nan if high is None else high)
+        return Judgement(**filled)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """All records of one run, with what they depend on; `studies` are those of retraining, as plain values."""
 
     verdicts: tuple[Verdict, ...]
     scores: tuple[Score, ...]
+    judgements: tuple[Judgement, ...] = ()
     studies: tuple[Mapping[str, Any], ...] = ()
     policy: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +156,7 @@ class Run:
         return Run(
             verdicts=tuple(Verdict(**_numbers(row, ("measured", "bound"))) for row in data["verdicts"]),
             scores=tuple(Score(**_numbers(row, ("value", "floor", "ceiling"))) for row in data["scores"]),
+            judgements=tuple(Judgement.from_data(row) for row in data.get("judgements", ())),
             studies=tuple(data.get("studies", ())),
             policy=data["policy"],
             versions=data["versions"],

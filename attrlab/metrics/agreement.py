@@ -133,6 +133,7 @@ def _soft(sign: Sign, mass: Mass) -> Metric:
         formula=formula[mass],
         reference="Zhang et al., 'AttributionLab', 2023, section 4; scores are divided by the row's max |a|",
         measure=measure,
+        ranking="absolute" if sign == "absolute" else "signed",
     )
 
 

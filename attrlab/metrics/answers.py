@@ -61,15 +61,18 @@ class Answers:
 
     Args:
         game: what is asked.
+        same: for every row the first row that is equal to it, (batch,) int64; equal rows share their answers. None where no two are known
+            to be equal.
     """
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Game, *, same: Tensor | None = None) -> None:
         self.game = game
         self.forwards = 0
-        self._numbers = zobrist(game)
+        self._same = same
+        self._numbers = zobrist(game) if same is None else zobrist(game)[same]
         generator = torch.Generator().manual_seed(0x5A17)
         salt = torch.randint(-(2**63), 2**63 - 1, (len(game),), generator=generator, dtype=torch.int64)
-        self._salt = salt.to(game.inputs.device)
+        self._salt = (salt if same is None else salt[same.cpu()]).to(game.inputs.device)
         self._keys = torch.zeros(0, dtype=torch.int64, device=game.inputs.device)  # ascending
         self._logits: Tensor | None = None  # (keys, outputs)
         self._others: dict[str, Answers] = {}
@@ -126,7 +129,7 @@ class Answers:
     ) -> Answers:
         """A game derived from this one, made once per name."""
         if name not in self._others:
-            self._others[name] = Answers(build())
+            self._others[name] = Answers(build(), same=self._same)
         return self._others[name]
 
     def reduced(

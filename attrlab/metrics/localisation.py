@@ -68,6 +68,7 @@ METRICS = (
         formula="P(|a_i| > |a_j|) + P(|a_i| = |a_j|) / 2 for i in G, j outside of G",
         reference="Hanley and McNeil, 'The meaning and use of the area under a ROC curve', 1982",
         measure=support_auroc,
+        ranking="absolute",
     ),
     Metric(
         name="support_auprc",
@@ -77,5 +78,6 @@ METRICS = (
         formula="Σ_t (R_t − R_{t−1}) P_t over the distinct values of |a|, largest first",
         reference="average precision, without interpolation, as in Davis and Goadrich, 2006",
         measure=support_auprc,
+        ranking="absolute",
     ),
 )

@@ -20,11 +20,16 @@ from attrlab.errors import InvalidInput
 from attrlab.metrics.statistics import Summary, paired_difference
 from attrlab.randomness import row_uniform
 
+Direction = Literal["higher", "lower"]
+
 Measure = Callable[[Tensor], Tensor]
 """A metric of the scores of some fixed rows: (rows, players) -> (rows,), NaN where it is not defined."""
 
 RUNGS = tuple(round(0.1 * step, 1) for step in range(11))
 """Shares of noise along the ladder."""
+
+ROUNDING = 1e-12
+"""Values of a metric that differ by no more than this are equal: sums of some hundred terms of order 1 in float64."""
 
 SEEDS = 4
 """Random attributions whose mean is the floor, and ladders whose mean is read."""
@@ -35,14 +40,18 @@ class Reliability:
     """What the truth says of a metric in a world; every number is larger for a better metric, whatever the metric's own direction.
 
     Attributes:
-        truth_above_random: the gain of the truth over random scores, over rows.
+        truth_above_random: the gain of the truth over random scores, over rows, in the unit of the metric.
         random_above_inverted: the gain of random scores over the inverted truth, over rows.
+        truth_wins: how often the truth beats random scores on a row, ties counting one half.
+        random_wins: how often random scores beat the inverted truth.
         kendall: tau-b between the ranking of methods by the metric and by their agreement with the truth; NaN below three methods.
         ladder: tau-b between the mean score and the share of truth along the ladder: 1 where it falls at every step.
     """
 
     truth_above_random: Summary
     random_above_inverted: Summary
+    truth_wins: float
+    random_wins: float
     kendall: float
     ladder: float
 
@@ -50,7 +59,7 @@ class Reliability:
 def reliability(
     measure: Measure,
     *,
-    direction: Literal["higher", "lower"],
+    direction: Direction,
     truth: Tensor,  # (rows, players)
     magnitudes: bool = False,
     methods: Sequence[tuple[Tensor, float]] = (),
@@ -69,18 +78,48 @@ def reliability(
     Raises:
         InvalidInput: if the direction is unknown.
     """
+    asked = candidates(truth, magnitudes=magnitudes, methods=[found for found, _ in methods])
+    values = torch.stack([measure(scores) for scores in asked])
+    return weigh(values, direction=direction, agreements=[agreement for _, agreement in methods], generator=generator)
+
+
+def candidates(
+    truth: Tensor,  # (rows, players)
+    *,
+    magnitudes: bool = False,
+    methods: Sequence[Tensor] = (),  # each (rows, players)
+) -> Tensor:  # (sets, rows, players)
+    """Everything a metric is asked about, in the order that `weigh` reads: truth, inverted truth, random scores, ladders, methods."""
+    floor = [noise_like(truth, seed) for seed in range(SEEDS)]
+    rungs = [rung for seed in range(SEEDS) for rung in ladder(truth, seed=seed)]
+    return torch.stack([truth, inverted(truth, magnitudes=magnitudes), *floor, *rungs, *(found.to(truth) for found in methods)])
+
+
+def weigh(
+    values: Tensor,  # (sets, rows), NaN where the metric is not defined: what it says of `candidates`
+    *,
+    direction: Direction,
+    agreements: Sequence[float] = (),
+    generator: torch.Generator,  # on the CPU
+) -> Reliability:
+    """Draw from a metric's values what the truth says of the metric; `agreements` are those of the methods with the truth.
+
+    Raises:
+        InvalidInput: if the direction is unknown.
+    """
     if direction not in ("higher", "lower"):
         raise InvalidInput(f"direction is 'higher' or 'lower' (got {direction!r})")
-    sign = 1 if direction == "higher" else -1
-    top, bottom = sign * measure(truth), sign * measure(inverted(truth, magnitudes=magnitudes))
-    floor = torch.stack([sign * measure(noise_like(truth, seed)) for seed in range(SEEDS)]).mean(0)
-    scores = [float((sign * measure(found)).nanmean()) for found, _ in methods]
-    rungs = [sum(float((sign * measure(rung)).nanmean()) for rung in ladder) for ladder in zip(*_ladders(truth), strict=True)]
+    signed = values.detach().cpu().double() * (1 if direction == "higher" else -1)
+    ends, floors, rungs, methods = torch.split(signed, [2, SEEDS, SEEDS * len(RUNGS), len(agreements)])
+    top, bottom = ends
+    steps = rungs.nanmean(1).view(SEEDS, len(RUNGS)).mean(0).tolist()
     return Reliability(
-        truth_above_random=paired_difference(top, floor, generator=generator),
-        random_above_inverted=paired_difference(floor, bottom, generator=generator),
-        kendall=kendall(scores, [agreement for _, agreement in methods]) if len(methods) > 2 else math.nan,
-        ladder=kendall(rungs, [1 - share for share in RUNGS]),
+        truth_above_random=paired_difference(top, floors.mean(0), generator=generator),
+        random_above_inverted=paired_difference(floors.mean(0), bottom, generator=generator),
+        truth_wins=_wins(top, floors),
+        random_wins=_wins(floors, bottom),
+        kendall=kendall(methods.nanmean(1).tolist(), agreements) if len(agreements) > 2 else math.nan,
+        ladder=kendall(steps, [1 - share for share in RUNGS]),
     )
 
 
@@ -137,5 +176,9 @@ def kendall(
     return float((one * two).sum()) / scale if scale else math.nan
 
 
-def _ladders(truth: Tensor) -> list[tuple[Tensor, ...]]:
-    return [ladder(truth, seed=seed) for seed in range(SEEDS)]
+def _wins(first: Tensor, second: Tensor) -> float:
+    """How often the first is larger than the second, ties counting one half, where both are defined; NaN where neither is."""
+    difference = (first - second).flatten()
+    difference = difference[~difference.isnan()]
+    ahead = (difference > ROUNDING).double() + (difference.abs() <= ROUNDING).double() / 2
+    return float(ahead.mean()) if len(difference) else math.nan

@@ -1,0 +1,83 @@
+"""`attrlab reliability`: all evaluations on worlds of every kind, judged by the truth, as one table, one page and one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrlab.games import Policy, applied
+from attrlab.record import Judgement, Run, versions, write_atomically
+from attrlab.reliability.judging import QUESTIONS, judge
+from attrlab.reliability.verdicts import sentence
+from attrlab.reliability.worlds import WORLDS, parted
+from attrlab.study import prepare
+
+if TYPE_CHECKING:
+    from attrlab.metrics.metric import Question
+
+Progress = Callable[[Sequence[str]], Iterable[str]]
+
+
+def study(
+    places: Sequence[str] = WORLDS,
+    *,
+    rows: int = 12,
+    seed: int = 0,
+    questions: Sequence[Question] = QUESTIONS,
+    progress: Progress = iter,
+) -> tuple[Judgement, ...]:
+    """Judge every evaluation on every one of these worlds.
+
+    Raises:
+        UnknownName, InvalidInput: if a world or one of its knobs is unknown.
+    """
+    found: list[Judgement] = []
+    for place in progress(places):
+        id, knobs = parted(place)
+        found += judge(prepare(id, rows=rows, seed=seed, **knobs), place=place, questions=questions)
+    return tuple(found)
+
+
+def run(
+    places: Sequence[str], *, rows: int, seed: int, json: Path | None, html: Path | None, progress: Progress = iter
+) -> tuple[Judgement, ...]:
+    """Judge, print what was found of every evaluation, and write the records and the page that were asked for."""
+    torch.set_num_threads(1)  # two threads on networks of this size are 10 to 40 times slower than one
+    policy, started = Policy(), time.perf_counter()
+    with applied(policy):
+        found = study(places, rows=rows, seed=seed, progress=progress)
+    record = Run(
+        verdicts=(),
+        scores=(),
+        judgements=found,
+        policy=policy.describe() | {"seed": seed, "rows": rows},
+        versions=versions(),
+        seconds=time.perf_counter() - started,
+    )
+    _print(record)
+    if json is not None:
+        write_atomically(json, record.to_json())
+        print(f"records: {json}")
+    if html is not None:
+        from attrlab.report.page import write_page
+
+        write_page(record, html)
+        print(f"page: {html}")
+    return found
+
+
+def _print(record: Run) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
+    for name in dict.fromkeys(one.evaluation for one in record.judgements):
+        console.print(Text(name, style="bold"))
+        console.print(Padding(Text(sentence([one for one in record.judgements if one.evaluation == name])), (0, 0, 0, 4)))
+    worlds = len({one.environment for one in record.judgements})
+    console.print(f"{len(record.judgements):,} judgements on {worlds} worlds; {record.seconds:.0f} s")
