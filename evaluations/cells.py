@@ -12,7 +12,7 @@ from attrlab.claims import Claim
 from attrlab.method import Method
 from attrlab.study import applies
 from evaluations.laboratory import Laboratory
-from evaluations.strategies import DRAWN, can_draw, modality_of
+from evaluations.strategies import DRAWN, drawable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,5 +87,5 @@ def _places(laboratory: Laboratory, method: Method, axiom: Axiom, given: frozens
         if applies(method, stage.environment) and given <= stage.environment.traits and axiom.applies_to(stage.case):
             asked.append(id)
     yield from asked if laboratory.everywhere else laboratory.some(asked)
-    if not method.names("truth") and can_draw(axiom, given) and (not method.modalities or modality_of(axiom) in method.modalities):
+    if drawable(axiom, given, method):
         yield DRAWN

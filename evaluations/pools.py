@@ -23,9 +23,9 @@ SIZE = 20
 """Networks in a pool, at most as many as a search would draw."""
 
 
-def pool(axiom: Axiom, conditions: frozenset[str], laboratory: Laboratory) -> tuple[Case, ...]:
-    """The drawn cases of an axiom with the traits `conditions`; the same ones for every method."""
-    return _pool(axiom.name, conditions, laboratory.policy, min(SIZE, laboratory.examples), laboratory.seed)
+def pool(axiom: Axiom, conditions: frozenset[str], laboratory: Laboratory, *, modality: str) -> tuple[Case, ...]:
+    """The drawn cases of an axiom with the traits `conditions`; the same ones for every method of a modality."""
+    return _pool(axiom.name, conditions, modality, laboratory.policy, min(SIZE, laboratory.examples), laboratory.seed)
 
 
 def examine_pool(method: Method, axiom: Axiom, drawn: tuple[Case, ...], tolerance: float, start: int) -> Searched:
@@ -44,7 +44,7 @@ def examine_pool(method: Method, axiom: Axiom, drawn: tuple[Case, ...], toleranc
 
 
 @cache
-def _pool(axiom: str, conditions: frozenset[str], policy: Policy, size: int, start: int) -> tuple[Case, ...]:
+def _pool(axiom: str, conditions: frozenset[str], modality: str, policy: Policy, size: int, start: int) -> tuple[Case, ...]:
     found: list[Case] = []
 
     @seed(start)
@@ -57,7 +57,7 @@ def _pool(axiom: str, conditions: frozenset[str], policy: Policy, size: int, sta
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate,),
     )
-    @given(case=cases(axiom=AXIOMS[axiom], given=conditions, policy=policy))
+    @given(case=cases(axiom=AXIOMS[axiom], given=conditions, policy=policy, modality=modality))
     def collect(case: Case) -> None:
         found.append(case)
 

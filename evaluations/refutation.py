@@ -20,7 +20,10 @@ from evaluations.laboratory import Laboratory
 from evaluations.scope import exhaust
 from evaluations.search import search
 from evaluations.small_cases import can_enumerate
-from evaluations.strategies import DRAWN, can_draw, modality_of
+from evaluations.strategies import DRAWN, drawable
+
+ROUNDS = 6
+"""How often the search of drawn networks is begun, each time from a seed of its own."""
 
 
 @dataclass(kw_only=True)
@@ -93,23 +96,27 @@ class _Attempt:
             self._take(found.refutation, SMALL_SCOPE, found.case)
 
     def drawn(self) -> None:
-        """Networks drawn at random."""
-        if not can_draw(self.axiom, frozenset()) or not self._takes(modality_of(self.axiom)):
+        """Networks drawn at random, in rounds: a search that is driven towards what it has found is begun anew elsewhere."""
+        if not drawable(self.axiom, frozenset(), self.method):
             return
-        laboratory = self.laboratory
-        found = search(
-            self.method,
-            self.axiom,
-            tolerance=self.tolerance,
-            policy=laboratory.policy,
-            examples=laboratory.examples,
-            start=laboratory.seed,
-        )
-        self.result.cases += found.cases
-        self.result.refusal = found.refusal or self.result.refusal
-        self.result.account.append(f"{found.cases} networks drawn at random")
-        if found.worst is not None:
-            self._take(found.worst, DRAWN, found.case)
+        laboratory, cases, rounds = self.laboratory, 0, 0
+        while rounds < ROUNDS and not self.result.refuted:
+            found = search(
+                self.method,
+                self.axiom,
+                tolerance=self.tolerance,
+                policy=laboratory.policy,
+                examples=laboratory.examples,
+                start=laboratory.seed + rounds,
+            )
+            self.result.refusal = found.refusal or self.result.refusal
+            if found.worst is not None:
+                self._take(found.worst, DRAWN, found.case, seed=laboratory.seed + rounds)
+            cases, rounds = cases + found.cases, rounds + 1
+            if not found.cases:
+                break
+        self.result.cases += cases
+        self.result.account.append(f"{cases} networks drawn at random in {rounds} round{'s' * (rounds > 1)}")
 
     def named(self) -> None:
         """The environments that say what the axiom needs."""
@@ -131,14 +138,17 @@ class _Attempt:
         if asked:
             self.result.account.append(f"{asked} environments")
 
-    def _take(self, found: Examination, place: str, case: Case | None, *, stage: tuple[str, int, int] | None = None) -> None:
+    def _take(
+        self, found: Examination, place: str, case: Case | None, *, seed: int | None = None, stage: tuple[str, int, int] | None = None
+    ) -> None:
         """Keep a refutation with its certificate; keep what is inconclusive if nothing worse was found."""
         if found.judgement not in ("refuted", "inconclusive") or (found.judgement == "inconclusive" and self.result.found is not None):
             return
         self.result.found, self.result.place = found, place
         if found.judgement == "refuted" and case is not None:
             try:
-                written = certificate(self.method, self.axiom.name, case, found, seed=self.laboratory.seed, stage=stage)
+                asked = self.laboratory.seed if seed is None else seed
+                written = certificate(self.method, self.axiom.name, case, found, seed=asked, stage=stage)
             except InvalidInput as reason:
                 self.result.account.append(f"no certificate: {reason}")
                 return

@@ -55,6 +55,7 @@ class Exhausted:
         case: the one row it is about, on the network alone.
         worst: the largest violation met that was not refuted.
         inconclusive: how many networks have a violation between the tolerance and 100 x the tolerance.
+        approximate: how many have one that shrinks as the method's budget grows: approximation error.
         refusal: why the method did not apply to networks it refused, once.
         refused: how many those are; they are not among `networks`.
         finished: whether the scope was gone through to its end, or to its refutation.
@@ -68,6 +69,7 @@ class Exhausted:
     case: Case | None
     worst: float
     inconclusive: int
+    approximate: int
     refusal: str
     refused: int
     finished: bool
@@ -82,6 +84,7 @@ class Exhausted:
             return f"nothing could be asked in the scope {self.scope!r}: {self.refusal or 'the axiom says nothing about these networks'}"
         bounded = "holds on all" if self.finished else "holds on the first"
         doubt = f"; inconclusive on {self.inconclusive}" if self.inconclusive else ""
+        doubt += f"; up to approximation error on {self.approximate}" if self.approximate else ""
         refused = f"; refuses {self.refused}" if self.refused else ""
         return f"{bounded} {count} (scope {self.scope!r}, worst violation {self.worst:.2g}){doubt}{refused}"
 
@@ -123,6 +126,7 @@ def exhaust(
         case=search.case,
         worst=search.worst,
         inconclusive=search.inconclusive,
+        approximate=search.approximate,
         refusal=search.refusal,
         refused=search.refused,
         finished=finished,
@@ -143,6 +147,7 @@ class _Search:
     rows: int = 0
     worst: float = 0.0
     inconclusive: int = 0
+    approximate: int = 0
     refusal: str = ""
     refused: int = 0
     case: Case | None = None
@@ -181,6 +186,7 @@ class _Search:
                 self._count(block, member + 1)
                 return found
             self.inconclusive += found is not None and found.judgement == "inconclusive"
+            self.approximate += found is not None and found.judgement == "approximation error"
             self.worst = max(self.worst, 0.0 if found is None else found.measured)
         if self.refused - before < len(block.members):
             self._count(block, len(block.members), refused=self.refused - before)

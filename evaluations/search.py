@@ -14,7 +14,7 @@ from attrlab.errors import MethodError, NotApplicable
 from attrlab.games import Policy
 from attrlab.judge import Examination, examine
 from attrlab.method import Method
-from evaluations.strategies import cases
+from evaluations.strategies import cases, modality_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def search(
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.target, Phase.shrink),
     )
-    @given(case=cases(axiom=axiom, given=conditions, policy=policy))
+    @given(case=cases(axiom=axiom, given=conditions, policy=policy, modality=modality_of(axiom, method)))
     def run(case: Case) -> None:
         try:
             found = examine(method, axiom, case, tolerance=tolerance, seed=start)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -82,14 +83,20 @@ def blocks(axiom: Axiom, sizes: tuple[tuple[int, tuple[int, ...]], ...], *, widt
     """All networks of these sizes (inputs, hidden units) that the axiom says something about, the smallest first."""
     first: dict[bytes, tuple[SmallNetworks, int]] = {}
     for inputs, hidden in sizes:
-        networks = small_networks(inputs, hidden)
-        known = knowledge(networks)
+        networks, known = _enumerated(inputs, hidden)
         members = _members(axiom, networks, known, first)
         for start in range(0, len(members), width):
             part = members[start : start + width]
             block = _block(axiom, part, networks, known, policy)
             if block is not None:
                 yield block
+
+
+@cache
+def _enumerated(inputs: int, hidden: tuple[int, ...]) -> tuple[SmallNetworks, Knowledge]:
+    """All networks of one size with what is known of them: the same for every method and axiom."""
+    networks = small_networks(inputs, hidden)
+    return networks, knowledge(networks)
 
 
 def _members(axiom: Axiom, networks: SmallNetworks, known: Knowledge, first: dict[bytes, tuple[SmallNetworks, int]]) -> list[Member]:

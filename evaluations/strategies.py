@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from attrlab.axioms import Axiom
 from attrlab.case import Case
 from attrlab.games import Policy, coalition_values, make_game
+from attrlab.method import Method
+from evaluations import drawn_images as images
 from evaluations import drawn_networks as drawn
 from evaluations.drawn_graphs import graphs
 from synthetic.families import DrawnNetwork, dense, two_outputs
@@ -43,20 +45,31 @@ FREE = frozenset({"parameters", "null"})
 """What any drawn network knows."""
 
 
-def can_draw(axiom: Axiom, given: frozenset[str]) -> bool:
+def can_draw(axiom: Axiom, given: frozenset[str], *, modality: str = "table") -> bool:
     """Whether cases can be drawn on which the axiom can be asked and that have these traits."""
+    if modality == "image":
+        return set(axiom.needs) <= images.KNOWN and given <= images.TRAITS
     built = given - {"nonnegative_inputs", "piecewise_linear"}
     return given <= RESTRICTIONS and (not built or set(axiom.needs) <= FREE | ({"additive"} & built))
 
 
-def modality_of(axiom: Axiom) -> str:
-    """What is drawn for an axiom: graphs or tables."""
-    return "graph" if "graph" in axiom.needs else "table"
+def modality_of(axiom: Axiom, method: Method) -> str:
+    """What is drawn in order to ask an axiom of a method: graphs, tables, or images where it takes images and no tables."""
+    if "graph" in axiom.needs:
+        return "graph"
+    return "image" if method.modalities and "table" not in method.modalities and "image" in method.modalities else "table"
+
+
+def drawable(axiom: Axiom, given: frozenset[str], method: Method) -> bool:
+    """Whether the axiom can be asked of the method on drawn networks with these traits."""
+    modality = modality_of(axiom, method)
+    takes = not method.modalities or modality in method.modalities
+    return takes and not method.names("truth") and can_draw(axiom, given, modality=modality)
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, axiom: Axiom, given: frozenset[str], policy: Policy) -> Case:
-    """A small network with what `axiom` needs known of it, one or two inputs and a baseline."""
+def cases(draw: st.DrawFn, *, axiom: Axiom, given: frozenset[str], policy: Policy, modality: str = "table") -> Case:
+    """A small network with what `axiom` needs known of it, one or two inputs and a baseline; axioms about graphs are asked of graphs."""
     needs = frozenset(axiom.needs)
     if "graph" in needs:
         return draw(graphs(local="unreachable" in needs, twin="twin" in needs, policy=policy))
@@ -64,8 +77,13 @@ def cases(draw: st.DrawFn, *, axiom: Axiom, given: frozenset[str], policy: Polic
         return draw(_across_a_kink(policy))
     if "supports" in needs:
         return draw(_of_two_outputs(policy))
-    network = draw(_networks(needs | ({axiom.name} & {"linearity"}), given), label="network")
-    found = draw(_rows(network, needs, given, policy))
+    if modality == "image":
+        network = draw(images.convolutions(needs=needs, given=given), label="network")
+        found = images.as_images(draw(_rows(network, needs, given, policy)))
+        assume(axiom.applies_to(found) or "null" in needs)
+    else:
+        network = draw(_networks(needs | ({axiom.name} & {"linearity"}), given), label="network")
+        found = draw(_rows(network, needs, given, policy))
     assume(all(_clear_of_kinks(model, found) for model in (found.model, *found.others.values())))
     return _with_null_players(found) if "null" in needs else found
 
@@ -188,7 +206,7 @@ def _with_null_players(case: Case) -> Case:
         for bit in range(table.members.shape[1]):
             pairs = table.values.view(len(table.rows), -1, 2, 1 << bit)
             null[table.rows, table.members[:, bit]] = (pairs[:, :, 0] == pairs[:, :, 1]).flatten(1).all(1)
-    assume(bool((null & (case.inputs != case.baseline)).any()))
+    assume(bool((null & (case.inputs != case.baseline).flatten(1)).any()))
     return replace(case, null=null)
 
 

@@ -18,7 +18,7 @@ from evaluations.plugin import laboratory_of
 from evaluations.pools import examine_pool, pool
 from evaluations.scope import exhaust
 from evaluations.search import Searched, search
-from evaluations.strategies import DRAWN
+from evaluations.strategies import DRAWN, modality_of
 
 pytestmark = pytest.mark.attrlab
 
@@ -81,9 +81,9 @@ def _asked(cell: cells.Cell, laboratory: Laboratory) -> Searched:
         case = laboratory.stage(cell.environment).case
         return Searched(worst=examine(cell.method, axiom, case, tolerance=tolerance, seed=laboratory.seed), cases=len(case))
     if not laboratory.everywhere:
-        pooled = examine_pool(
-            cell.method, axiom, pool(axiom, cell.claim.given if cell.claim else frozenset(), laboratory), tolerance, laboratory.seed
-        )
+        given = cell.claim.given if cell.claim else frozenset()
+        drawn = pool(axiom, given, laboratory, modality=modality_of(axiom, cell.method))
+        pooled = examine_pool(cell.method, axiom, drawn, tolerance, laboratory.seed)
         if pooled.worst is None or pooled.worst.judgement != "refuted":
             return pooled
     return search(
