@@ -7,12 +7,12 @@ two readers of the same records come to the same word.
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from attrlab.record import Judgement
+from attrlab.report.wording import counted
 
 Grade = Literal["misleads", "blind", "one-sided", "coarse", "trusted", "undefined"]
 
@@ -25,6 +25,9 @@ GRADES: dict[Grade, str] = {
     "undefined": "not defined there",
 }
 """From best to worst, with their meaning."""
+
+SHOWN = 4
+"""Up to so many worlds are named in a sentence."""
 
 LADDER, ORDER = 0.8, 0.5
 """Least tau-b along the ladder, where every step is known, and of the order of methods, where near neighbours may be exchanged."""
@@ -45,23 +48,19 @@ def grade(found: Judgement) -> Grade:
 
 
 def sentence(found: Sequence[Judgement]) -> str:
-    """What all judgements of one evaluation say together: where it can be trusted, where it misleads, and which imputers cost it trust."""
+    """What all judgements of one evaluation say together: how often it is trusted, where it fails how, and which imputers cost it trust."""
     first = [one for one in found if one.imputer in ("own", "baseline") and grade(one) != "undefined"]
     if not first:
         return "Not defined on any of these worlds."
     by_grade = {name: [one.environment for one in first if grade(one) == name] for name in GRADES}
-    counts = ", ".join(f"{name} on {len(places)}{_of(places, first)}" for name, places in by_grade.items() if places)
-    parts = [counts[:1].upper() + counts[1:] + "."]
-    taus = [one.kendall for one in first if not math.isnan(one.kendall)]
-    if taus:
-        parts.append(f"Its order of methods has a median τ of {statistics.median(taus):+.2f} with the order by truth.")
-    return " ".join([*parts, *_by_imputer(found)])
+    trusted = f"Trusted on {len(by_grade['trusted'])} of {counted(len(first), 'world')}"
+    failures = [f"{name} on {_listed(places)}" for name, places in by_grade.items() if places and name != "trusted"]
+    return " ".join([f"{'; '.join([trusted, *failures])}.", *_by_imputer(found)])
 
 
-def _of(places: Sequence[str], all_places: Sequence[Judgement]) -> str:
-    if len(places) == len(all_places):
-        return " of all worlds" if len(places) > 1 else " world"
-    return f" ({', '.join(places[:4])}{', …' if len(places) > 4 else ''})"
+def _listed(places: Sequence[str]) -> str:
+    """The places, or how many where they are too many to read."""
+    return ", ".join(places) if len(places) <= SHOWN else str(len(places))
 
 
 def _by_imputer(found: Sequence[Judgement]) -> list[str]:
@@ -69,8 +68,8 @@ def _by_imputer(found: Sequence[Judgement]) -> list[str]:
     base = {one.environment for one in found if one.imputer == "baseline" and grade(one) == "trusted"}
     lost = Counter(one.imputer for one in found if one.imputer not in ("own", "baseline") and one.environment in base and _lost(one))
     asked = Counter(one.imputer for one in found if one.environment in base)
-    words = ", ".join(f"{name} on {count} of {asked[name]}" for name, count in lost.most_common())
-    return [f"Trusted with the baseline, it is not with {words}."] if words else []
+    words = ", ".join(f"{name} ({count} of {asked[name]})" for name, count in lost.most_common())
+    return [f"Of that, lost to imputers: {words}."] if words else []
 
 
 def _lost(one: Judgement) -> bool:

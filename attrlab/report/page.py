@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrlab.record import Run, Score, Verdict, write_atomically
+from attrlab.report import reliability
 from attrlab.report.matrix import (
     CONTROLS,
     FAILURES,
@@ -71,11 +72,19 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         boards=_boards(run),
         gallery=_gallery(pictures),
         studies=sections(Retraining.from_data(study) for study in run.studies),
+        reliability=_part("reliability.html", reliability.section(run.judgements)),
     )
     return page
 
 
-def _template() -> Any:
+def _part(file: str, found: Any) -> Markup:
+    """A section from its own template; nothing where there is nothing to show."""
+    from markupsafe import Markup
+
+    return Markup(_template(file).render(found=found)) if found else Markup("")
+
+
+def _template(file: str = "page.html") -> Any:
     import jinja2
 
     engine = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
@@ -83,7 +92,7 @@ def _template() -> Any:
         breakable=_breakable, precise=precise, short=short, hundredths=hundredths, word=word_of, counted=counted, reason=reason_of
     )
     engine.globals.update(controls=CONTROLS, marks=_MARKS, labels=LABELS, failing=FAILURES)
-    return engine.from_string(resources.files("attrlab.report").joinpath("page.html").read_text(encoding="utf-8"))
+    return engine.from_string(resources.files("attrlab.report").joinpath(file).read_text(encoding="utf-8"))
 
 
 def _shown(value: object) -> object:
