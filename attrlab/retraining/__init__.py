@@ -18,7 +18,7 @@ from attrlab.retraining.networks import Network, cnn, gin, mapped, mlp
 from attrlab.retraining.retrain import retrain
 from attrlab.retraining.settings import CONTROLS, FRACTIONS, Settings
 from attrlab.retraining.stacked import Training
-from attrlab.retraining.verdicts import areas, leaking, sentence, sentences, separated
+from attrlab.retraining.verdicts import areas, leaking, sentence, sentences, separated, telling
 
 __all__ = [
     "CONTROLS",
@@ -45,5 +45,6 @@ __all__ = [
     "sentence",
     "sentences",
     "separated",
+    "telling",
     "world",
 ]
