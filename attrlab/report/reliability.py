@@ -1,8 +1,8 @@
-"""Which evaluation can be trusted for what is read as a matrix of evaluations and kinds of worlds, each cell a share of worlds and a number.
+"""Which evaluation can be trusted for what is read as a matrix of evaluations and kinds of worlds; a cell is a share of worlds.
 
 A cell counts the worlds of its kind on which the evaluation is trusted, and states the median rank correlation of its order of methods with
-the order by truth. Below stand the same evaluations by imputer, and the worlds in which one weight decides how far unseen values are reacted
-to. Colour repeats what the counts say.
+the order by truth. Below stand the same evaluations by imputer, and the worlds in which one weight decides how far the network reacts to
+unseen values. Colour repeats what the counts say.
 """
 
 from __future__ import annotations
@@ -132,14 +132,8 @@ def _row(one: Judgement) -> dict[str, Any]:
     numbers = (one.truth_wins, one.random_wins, one.ladder, one.kendall)
     shown = ["" if math.isnan(number) else hundredths(number) for number in numbers]
     word = grade(one)
-    return {
-        "world": one.environment,
-        "kind": one.kind,
-        "tone": _TONES[word],
-        "word": word,
-        "numbers": shown,
-        "title": one.reason or _numbers(one),
-    }
+    said = {"tone": _TONES[word], "word": word, "title": one.reason or _numbers(one)}
+    return {"world": one.environment, "kind": one.kind, "numbers": shown, **said}
 
 
 def _numbers(one: Judgement) -> str:
