@@ -46,6 +46,11 @@ def register_method(method: Method) -> Method:
     return method
 
 
+def registered() -> tuple[str, ...]:
+    """The names that are registered so far; nothing is loaded."""
+    return tuple(_METHODS)
+
+
 def method_names(*, peers: bool = True) -> tuple[str, ...]:
     """The names of all registered methods, entry points of other packages included, controls last; without `peers` none that is one."""
     _load_all()

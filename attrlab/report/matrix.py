@@ -56,7 +56,22 @@ MEANINGS: dict[Status, str] = {
 }
 
 FAILURES: frozenset[Status] = frozenset({"error", "refuted", "modest"})
-CONTROLS = ("random", "constant", "truth", "inverted_truth")
+CONTROLS = (
+    "random",
+    "blurred_random",
+    "constant",
+    "input_magnitude",
+    "edge_filter",
+    "degree",
+    "degree_alone",
+    "bridges_alone",
+    "number_alone",
+    "class_coded_mask",
+    "predicted_class_coded_mask",
+    "noisy_truth",
+    "inverted_truth",
+    "truth",
+)
 CONTRACT = "contract"
 AXIOMS = "axioms"
 INSTRUMENTS = "instruments"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrlab.record import Run, Score, Verdict, write_atomically
 from attrlab.report import reliability
+from attrlab.report.families import grouped
 from attrlab.report.matrix import (
     CONTROLS,
     FAILURES,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from attrlab.report.pictures import Picture
 
 _MARKS = {"holds": "✓", "violated": "≠", "refuted": "✕", "modest": "✕", "error": "!", "inconclusive": "?"}
+_DENSE_MARKS = {"explored": "(✓)", "explored_violated": "(≠)", "explored_unsure": "(?)", "inapplicable": "·"}  # where marks stand alone
+_WIDE = 12  # from so many columns on, headings are upright and cells hold marks
 _OVERHANG = 0.2  # how far a bar reaches beyond floor and ceiling, as a part of the distance between them
 
 
@@ -64,7 +67,7 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         failures=failures_of(run),
         groups=failure_groups(run),
         matrix=_matrix(run),
-        legend=[(status, _MARKS.get(status, ""), LABELS[status], meaning) for status, meaning in MEANINGS.items()],
+        legend=[(status, (_MARKS | _DENSE_MARKS).get(status, ""), LABELS[status], meaning) for status, meaning in MEANINGS.items()],
         findings=_findings(run),
         inapplicable=_inapplicable(run),
         instruments=instruments_of(run),
@@ -91,7 +94,7 @@ def _template(file: str = "page.html") -> Any:
     engine.filters.update(
         breakable=_breakable, precise=precise, short=short, hundredths=hundredths, word=word_of, counted=counted, reason=reason_of
     )
-    engine.globals.update(controls=CONTROLS, marks=_MARKS, labels=LABELS, failing=FAILURES)
+    engine.globals.update(controls=CONTROLS, marks=_MARKS, dense_marks=_DENSE_MARKS, labels=LABELS, failing=FAILURES)
     return engine.from_string(resources.files("attrlab.report").joinpath(file).read_text(encoding="utf-8"))
 
 
@@ -120,7 +123,7 @@ def _matrix(run: Run) -> dict[str, Any]:
     cells, axioms = matrix(run), axioms_of(run)
     rows = [(name, contract_of(run, name), [cells[name, axiom] for axiom in axioms]) for name in methods_of(run)]
     judged = [row for row in rows if row[1].judged or any(cell.parts for cell in row[2])]
-    return {"axioms": axioms, "rows": judged}
+    return {"axioms": axioms, "rows": judged, "groups": grouped(judged, lambda row: row[0]), "dense": len(axioms) > _WIDE}
 
 
 def _findings(run: Run) -> list[tuple[str, list[Verdict]]]:
@@ -158,7 +161,8 @@ def _overview(run: Run) -> dict[str, Any]:
     medians = overview(run)
     metrics = metrics_of(run)
     rows = [(name, [_tinted(*medians.get((name, metric), (math.nan, 0))) for metric in metrics]) for name in methods_of(run)]
-    return {"metrics": metrics, "rows": [(name, row) for name, row in rows if any(cell["count"] for cell in row)]}
+    shown = [(name, row) for name, row in rows if any(cell["count"] for cell in row)]
+    return {"metrics": metrics, "rows": shown, "groups": grouped(shown, lambda row: row[0]), "dense": len(metrics) > _WIDE}
 
 
 def _tinted(median: float, count: int) -> dict[str, Any]:
@@ -176,7 +180,9 @@ def _boards(run: Run) -> list[dict[str, Any]]:
             "direction": board.direction,
             "environments": board.environments,
             "ends": [[_end(board.ends(name)[side]) for name in board.environments] for side in (0, 1)],
-            "rows": [(m, [_bar(board.scores.get((m, name))) for name in board.environments]) for m in board.methods],
+            "groups": grouped(
+                [(m, [_bar(board.scores.get((m, name))) for name in board.environments]) for m in board.methods], lambda row: row[0]
+            ),
         }
         for board in boards
     ]

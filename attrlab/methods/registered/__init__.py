@@ -6,6 +6,8 @@ direction it is made.
 
 from importlib import import_module
 
+from attrlab.registry import registered
+
 FAMILIES = (
     "gradients",
     "paths",
@@ -24,5 +26,9 @@ FAMILIES = (
 )
 """The order in which methods are listed."""
 
+FAMILY_OF: dict[str, str] = {}
+"""Which family registered a method."""
+
 for _family in FAMILIES:
     import_module(f"{__name__}.{_family}")
+    FAMILY_OF.update({name: _family for name in registered() if name not in FAMILY_OF})
