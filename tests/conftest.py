@@ -18,10 +18,12 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `cuda` are skipped where there is no device, with the reason."""
-    if torch.cuda.is_available():
-        return
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked `cuda` is skipped where there is no device; what is marked `slow` runs where an expression of marks is given."""
     for item in items:
-        if item.get_closest_marker("cuda"):
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="compares the CPU with a CUDA device, and there is none here"))
+    slow = [item for item in items if item.get_closest_marker("slow")] if not config.getoption("markexpr") else []
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]

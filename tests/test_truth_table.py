@@ -22,6 +22,8 @@ from attrlab.study import prepare
 from evaluations.strategies import cases, stated
 from synthetic.families import dense, difference_of_equals, disguised, minimum, symmetric_threshold
 
+pytestmark = pytest.mark.slow  # `tests/attrlab/test_theory_claims.py` holds the claims to the same table, and evaluations/ judges them
+
 COLUMNS = (
     "completeness",
     "sensitivity_a",
