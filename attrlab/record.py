@@ -67,6 +67,7 @@ class Score:
         ceiling: the same number for the exact truth.
         rows: on how many rows it is defined.
         direction: which way is better.
+        values: row by row in six digits, NaN where it is not defined, so that methods can be compared on the same rows.
     """
 
     method: str
@@ -80,6 +81,7 @@ class Score:
     direction: Literal["higher", "lower"]
     seed: int
     seconds: float = 0.0
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +136,39 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bias:
+    """What an estimate said and what was so, for one attribution under one setting.
+
+    Attributes:
+        evaluation: "soundness" or "information_completeness".
+        attribution: what was judged, such as "truth" or "constant".
+        threshold: the rise of performance up to which what comes is called false; NaN where there is none.
+        performance: the criterion, "accuracy", "probability" or "effect".
+        imputer: what stood for absent players.
+        estimate, exact, bias: means over rows of the estimate, of the exact value, and of their difference with its interval.
+    """
+
+    evaluation: str
+    environment: str
+    attribution: str
+    threshold: float
+    performance: str
+    imputer: str
+    estimate: float
+    exact: float
+    bias: float
+    interval: tuple[float, float]
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """All records of one run, with what they depend on; `studies` are those of retraining, as plain values."""
 
     verdicts: tuple[Verdict, ...]
     scores: tuple[Score, ...]
     judgements: tuple[Judgement, ...] = ()
+    biases: tuple[Bias, ...] = ()
     studies: tuple[Mapping[str, Any], ...] = ()
     policy: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -156,6 +185,7 @@ class Run:
         return Run(
             verdicts=tuple(Verdict(**_numbers(row, ("measured", "bound"))) for row in data["verdicts"]),
             scores=tuple(Score(**_numbers(row, ("value", "floor", "ceiling"))) for row in data["scores"]),
+            biases=tuple(Bias(**_numbers(row, ("threshold", "estimate", "exact", "bias"))) for row in data.get("biases", ())),
             judgements=tuple(Judgement.from_data(row) for row in data.get("judgements", ())),
             studies=tuple(data.get("studies", ())),
             policy=data["policy"],
@@ -209,4 +239,6 @@ def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     if "interval" in filled:
         low, high = filled["interval"]
         filled["interval"] = (math.nan if low is None else low, math.nan if high is None else high)
+    if "values" in filled:
+        filled["values"] = tuple(math.nan if value is None else value for value in filled["values"])
     return filled

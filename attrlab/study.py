@@ -314,6 +314,7 @@ def _score(method: Method, stage: Stage, draft: _Draft, summary: Summary) -> Sco
         direction=draft.metric.direction,
         seed=stage.seed,
         seconds=draft.seconds,
+        values=tuple(float(f"{value:.6g}") for value in draft.values.tolist()),
     )
 
 

@@ -103,4 +103,4 @@ def _without_kind(record: dict[str, Any]) -> dict[str, Any]:
 
 def _score(record: dict[str, Any]) -> Score:
     low, high = record["interval"]
-    return Score(**{**_without_kind(record), "interval": (low, high)})
+    return Score(**{**_without_kind(record), "interval": (low, high), "values": tuple(record["values"])})

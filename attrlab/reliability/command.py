@@ -12,6 +12,8 @@ import torch
 from attrlab.games import Policy, applied
 from attrlab.record import Judgement, Run, versions, write_atomically
 from attrlab.reliability.judging import QUESTIONS, judge
+from attrlab.reliability.soundness_bias import WORLDS as BIASED
+from attrlab.reliability.soundness_bias import biases
 from attrlab.reliability.verdicts import sentence
 from attrlab.reliability.worlds import WORLDS, parted
 from attrlab.study import prepare
@@ -50,10 +52,12 @@ def run(
     policy, started = Policy(), time.perf_counter()
     with applied(policy):
         found = study(places, rows=rows, seed=seed, progress=progress)
+        far = tuple(biases(BIASED if tuple(places) == WORLDS else places, rows=rows, seed=seed))
     record = Run(
         verdicts=(),
         scores=(),
         judgements=found,
+        biases=far,
         policy=policy.describe() | {"seed": seed, "rows": rows},
         versions=versions(),
         seconds=time.perf_counter() - started,

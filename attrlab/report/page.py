@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrlab.record import Run, Score, Verdict, write_atomically
 from attrlab.report import reliability
+from attrlab.report.biases import bias_section
 from attrlab.report.families import grouped
 from attrlab.report.matrix import (
     CONTROLS,
@@ -76,6 +77,7 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         gallery=_gallery(pictures),
         studies=sections(Retraining.from_data(study) for study in run.studies),
         reliability=_part("reliability.html", reliability.section(run.judgements)),
+        biases=_part("biases.html", bias_section(run.biases)),
     )
     return page
 
