@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     del parser
     if not pluginmanager.is_registered(plugin):
         pluginmanager.register(plugin, "attrlab")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where nothing but retraining is asked for, the cells of the other evaluations, some ten thousand, are not even laid out."""
+    alone = config.getoption("markexpr", "") == "retraining"
+    other = collection_path.parent == Path(__file__).parent and collection_path.name.startswith("test_")
+    return True if alone and other and collection_path.name != "test_retraining.py" else None
 
 
 @pytest.fixture(scope="session")
