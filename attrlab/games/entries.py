@@ -1,7 +1,6 @@
 """Kept sets are sets of players, inputs are made of entries: what lies between is worked out once for a game, not once for a coalition.
 
-A chunk's shares are written into one buffer that all chunks reuse, in the type in which they are multiplied; memory that is asked
-for and given back at every chunk costs more than all the arithmetic on it.
+A chunk's shares are written where its inputs will stand, in the type in which they are multiplied.
 """
 
 from __future__ import annotations
@@ -43,6 +42,10 @@ class Entries:
         """Carry a value from players to their entries; entries of no player get `none`."""
         padded = torch.nn.functional.pad(values.to(self.dtype), (0, 1), value=none)
         return padded.gather(1, self.owner.expand(len(values), -1))
+
+    def integers(self) -> torch.dtype | None:
+        """The integers that take as much memory as `dtype`, where there are some for bits."""
+        return {torch.float32: torch.int32, torch.float64: torch.int64}.get(self.dtype)
 
     def exact(
         self,

@@ -22,8 +22,8 @@ from attrlab.games.footprint import Footprint
 from attrlab.games.game import Game
 from attrlab.games.imputers import keep_baseline
 from attrlab.games.plan import Jobs
-from attrlab.games.policy import applied
-from attrlab.games.rows import Bench, lay_out
+from attrlab.games.policy import applied, keep_freed_memory
+from attrlab.games.rows import Rows, lay_out, make
 
 Progress = Callable[[int, int], None]
 
@@ -72,7 +72,7 @@ def evaluate(
     sample = jobs.sample
     chosen, answer = _distinct(game, jobs, sample)
     with torch.no_grad(), applied(game.policy):
-        logits = _forward(game, jobs, chosen, sample[chosen], progress)
+        logits = _forward(game, jobs, chosen, sample if answer is None else sample[chosen], progress)
     return Evaluation(logits=logits if answer is None else logits[answer], forwards=len(chosen))
 
 
@@ -102,14 +102,15 @@ def _distinct(game: Game, jobs: Jobs, sample: Tensor) -> tuple[Tensor, Tensor | 
 def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: Progress | None) -> Tensor:
     """Send the chosen jobs through the model, chunk by chunk, and return their logits."""
     _require_whole(game, jobs, chosen)
+    keep_freed_memory()
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    bench, write = Bench(rows), writer(jobs, jobs.keep, rows.entries)
+    write = writer(jobs, jobs.keep, rows.entries)
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(total)
         part = slice(done, done + here)
         footprint = None if limit else Footprint(here)
-        outputs = _attempt(game, bench, write, chosen[part], sample[part], footprint)
+        outputs = _attempt(game, rows, write, chosen[part], sample[part], footprint)
         if outputs is None:
             limit = _halved(game, here)
             continue
@@ -148,23 +149,22 @@ def _first(total: int) -> int:
     return total if total <= FIRST + 1 else FIRST
 
 
-def _attempt(game: Game, bench: Bench, write: Write, chosen: Tensor, sample: Tensor, footprint: Footprint | None) -> Tensor | None:
+def _attempt(game: Game, rows: Rows, write: Write, chosen: Tensor, sample: Tensor, footprint: Footprint | None) -> Tensor | None:
     """The logits of one chunk, or None where memory did not suffice."""
     try:
-        inputs = bench.make(write, chosen, sample)
+        inputs = make(rows, write, chosen, sample)
         with footprint or nullcontext():
             outputs = game.model(inputs)
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         outputs = None
-    if outputs is None:
-        bench.clear()
     if outputs is None and torch.device(game.policy.device).type == "cuda":
         torch.cuda.empty_cache()
     if outputs is not None:
         _require_outputs(outputs, len(sample))
         if footprint is not None:
+            footprint.make(inputs)
             footprint.see(inputs, outputs)
     return outputs
 

@@ -24,6 +24,7 @@ class Footprint(TorchFunctionMode):
         super().__init__()
         self._rows = rows
         self._largest = 0
+        self._made = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -43,9 +44,16 @@ class Footprint(TorchFunctionMode):
         """Count one pair."""
         self._largest = max(self._largest, self._bytes(before) + self._bytes(after))
 
+    def make(
+        self,
+        inputs: Tensor,  # (rows, *features)
+    ) -> None:
+        """Count what was made to be put in: shares and inputs."""
+        self._made = 2 * self._bytes(inputs)
+
     def bytes_per_row(self) -> int:
-        """The largest pair seen, per row."""
-        return self._largest // self._rows
+        """What was made and the largest pair seen, per row."""
+        return (self._made + self._largest) // self._rows
 
     def _bytes(self, tensor: Tensor) -> int:
         batched = tensor.dim() > 0 and tensor.shape[0] % self._rows == 0

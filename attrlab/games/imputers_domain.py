@@ -14,7 +14,7 @@ from torch import Tensor
 from attrlab.games.entries import writer
 from attrlab.games.game import Game
 from attrlab.games.plan import Jobs
-from attrlab.games.rows import Bench, lay_out
+from attrlab.games.rows import lay_out, make
 
 Atom = Literal["channels", "vector", "column"]
 ATOMS: dict[str, Atom] = {"image": "channels", "sequence": "vector", "set": "vector", "table": "column", "graph": "column"}
@@ -46,7 +46,7 @@ def unseen(
     """The share of unseen values in what the game's imputer makes of each job; the rows themselves count as seen."""
     everything = torch.arange(len(jobs), device=game.inputs.device)
     rows = lay_out(game)
-    made = Bench(rows).make(writer(jobs, jobs.keep, rows.entries), everything, jobs.sample)
+    made = make(rows, writer(jobs, jobs.keep, rows.entries), everything, jobs.sample)
     return unseen_share(made, torch.cat([reference.to(made), game.inputs]), atom=atom)
 
 

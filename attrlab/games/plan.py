@@ -70,10 +70,16 @@ class Levels:
         return torch.arange(rows, device=self.threshold.device).repeat_interleave(levels)
 
     def keys(self, zobrist: Tensor) -> Tensor:
-        """Prefix sums along the ranking, read at the number of players below each threshold."""
-        ranks, order = self.rank.sort(dim=1, stable=True)
-        prefix = torch.cat([zobrist.new_zeros(len(zobrist), 1), zobrist.gather(1, order).cumsum(1)], 1)
-        below = prefix.gather(1, torch.searchsorted(ranks, self.threshold.contiguous()))
+        """Sums over everyone below each threshold: numbers are summed by rank, and the sums cumulated; only far-flung ranks are sorted."""
+        least, most = (int(end) for end in self.rank.aminmax()) if self.rank.numel() else (0, 0)
+        if least < 0 or most > 4 * self.rank.shape[1]:
+            ranks, order = self.rank.sort(dim=1, stable=True)
+            place, by_rank = torch.searchsorted(ranks, self.threshold.contiguous()), zobrist.gather(1, order)
+        else:
+            place = self.threshold.clamp(0, most + 1)
+            by_rank = zobrist.new_zeros(len(zobrist), most + 1).scatter_add_(1, self.rank, zobrist)
+        prefix = torch.nn.functional.pad(by_rank.cumsum(1), (1, 0))
+        below = prefix.gather(1, place)
         return (below if self.mode == "insertion" else prefix[:, -1:] - below).flatten()
 
     def keep(self, selection: Tensor) -> Tensor:
@@ -133,6 +139,26 @@ class AllSubsets:
         width = self.members.shape[1]
         bits = _bits(self.members, self.players)
         return _decode(selection & ((1 << width) - 1), bits if len(bits) == 1 else bits[selection >> width])
+
+    def writer(self, entries: Entries) -> Write | None:
+        """Every entry takes the bit of its player, once; a chunk's bits are tested in the memory where its shares will stand."""
+        width, whole = self.members.shape[1], entries.integers()
+        if whole is None or width > torch.iinfo(whole).bits - 3:
+            return None
+        always = 1 << (torch.iinfo(whole).bits - 2)
+        owner = entries.owner if len(entries.owner) == 1 else entries.owner[self.rows]
+        bits = torch.nn.functional.pad(_bits(self.members, self.players, always=always), (0, 1), value=always)
+        bits = bits.gather(1, owner.expand(len(bits), -1)).to(whole)
+        bits = bits[:1] if bool((bits == bits[:1]).all()) else bits
+
+        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+            del sample
+            code = (selection & ((1 << width) - 1) | always).to(whole).unsqueeze(1)
+            own = bits if len(bits) == 1 else bits.index_select(0, selection >> width)
+            found = torch.bitwise_and(code, own, out=out.view(whole))
+            torch.ne(found, 0, out=out)
+
+        return write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,10 +314,12 @@ def concatenate(*jobs: Jobs) -> Joined:
 def _bits(
     members: Tensor,  # (rows, width) int64, -1 is no member
     players: int,
+    *,
+    always: int = ALWAYS,
 ) -> Tensor:  # (rows, players) int64
-    """The bit of each player in a row's codes; who is no member has the bit `ALWAYS`."""
+    """The bit of each player in a row's codes; who is no member has the bit `always`."""
     column = torch.where(members < 0, players, members)
-    bits = torch.full((len(members), players + 1), ALWAYS, device=members.device)
+    bits = torch.full((len(members), players + 1), always, device=members.device)
     own = 1 << torch.arange(members.shape[1], device=members.device)
     return bits.scatter_(1, column, own.expand_as(column))[:, :players]
 

@@ -37,52 +37,19 @@ def lay_out(game: Game) -> Rows:
     return Rows(inputs=inputs, baseline=_once(baseline), entries=entries, channels_last=last, imputer=game.imputer)
 
 
-class Bench:
-    """Where the inputs of one chunk after the other are made, in memory that all of them share.
-
-    Args:
-        rows: as `lay_out` stored them.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-        self._memory: dict[str, Tensor] = {}
-
-    def make(
-        self,
-        write: Write,
-        selection: Tensor,  # (chunk,) int64, ascending
-        sample: Tensor,  # (chunk,) int64
-    ) -> Tensor:  # (chunk, *features), until the next chunk is made
-        """The inputs of one chunk."""
-        rows, imputer = self._rows, self._rows.imputer
-        shares = self._buffer("shares", len(sample))
-        write(selection, sample, shares)
-        inputs, baseline = self._of_samples("inputs", rows.inputs, sample), self._of_samples("baseline", rows.baseline, sample)
-        if imputer is keep_baseline:
-            return self._shown(torch.lerp(baseline, inputs, shares, out=shares))
-        return imputer.impute(self._shown(inputs), self._shown(baseline), self._shown(shares != 0), sample)
-
-    def clear(self) -> None:
-        """Give the memory back."""
-        self._memory.clear()
-
-    def _buffer(self, name: str, size: int) -> Tensor:  # (size, entries)
-        if name not in self._memory or len(self._memory[name]) < size:
-            self._memory.pop(name, None)
-            self._memory[name] = self._rows.inputs.new_empty(size, self._rows.entries.owner.shape[1])
-        return self._memory[name][:size]
-
-    def _of_samples(self, name: str, tensor: Tensor, sample: Tensor) -> Tensor:  # (chunk, entries)
-        """The rows of some samples; a single row needs no copy."""
-        rows = tensor.flatten(1)
-        if len(rows) == 1:
-            return rows.expand(len(sample), -1)
-        return torch.index_select(rows, 0, sample, out=self._buffer(name, len(sample)))
-
-    def _shown(self, flat: Tensor) -> Tensor:
-        stored = flat.view(len(flat), *self._rows.inputs.shape[1:])
-        return stored.permute(0, 3, 1, 2) if self._rows.channels_last else stored
+def make(
+    rows: Rows,
+    write: Write,
+    selection: Tensor,  # (chunk,) int64, ascending
+    sample: Tensor,  # (chunk,) int64
+) -> Tensor:  # (chunk, *features)
+    """The inputs of one chunk: shares are written once, and interpolated in place."""
+    shares = rows.inputs.new_empty(len(sample), rows.entries.owner.shape[1])
+    write(selection, sample, shares)
+    inputs, baseline = (_of_samples(tensor.flatten(1), sample) for tensor in (rows.inputs, rows.baseline))
+    if rows.imputer is keep_baseline:
+        return _shown(rows, torch.lerp(baseline, inputs, shares, out=shares))
+    return rows.imputer.impute(_shown(rows, inputs), _shown(rows, baseline), _shown(rows, shares != 0), sample)
 
 
 def is_channels_last(
@@ -106,6 +73,16 @@ def _repeats(owner: Tensor, players: int) -> int:
 def _once(rows: Tensor) -> Tensor:
     """The first row alone, where all rows equal it."""
     return rows[:1].contiguous() if len(rows) and bool((rows == rows[:1]).all()) else rows
+
+
+def _of_samples(flat: Tensor, sample: Tensor) -> Tensor:  # (chunk, entries)
+    """The rows of some samples; a single row needs no copy."""
+    return flat.expand(len(sample), -1) if len(flat) == 1 else flat.index_select(0, sample)
+
+
+def _shown(rows: Rows, flat: Tensor) -> Tensor:  # (chunk, *features)
+    stored = flat.view(len(flat), *rows.inputs.shape[1:])
+    return stored.permute(0, 3, 1, 2) if rows.channels_last else stored
 
 
 def _stored(tensor: Tensor, channels_last: bool) -> Tensor:
