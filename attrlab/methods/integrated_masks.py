@@ -137,6 +137,28 @@ def integrated_masks(
     return _found(rows, _descend(rows, step_seeds(seeds, descent.steps), descent, progress), descent)
 
 
+def objective_at(
+    model: Model,
+    inputs: Tensor,  # (batch, *features)
+    *,
+    target: Tensor,  # (batch,) int64
+    baseline: Tensor,  # (batch, *features)
+    feature_mask: Tensor,  # (batch, *features) int64, -1 for none
+    seeds: Tensor,  # (batch,) int64
+    masks: Tensor,  # (batch, *cells)
+    descent: Descent,
+    size: int = 28,
+    blur: float | None = None,
+    bounded: Bounded = "relative",
+) -> Tensor:  # (batch,)
+    """What an objective is worth where each of its masks is the one given, with the noise of a first step; as `integrated_masks`."""
+    rows = masked_rows(model, inputs, target=target, baseline=baseline, feature_mask=feature_mask, size=size, blur=blur, bounded=bounded)
+    everyone = torch.arange(len(rows), device=masks.device)
+    grain = rows.noise(step_seeds(seeds, 1)[0], everyone, samples=descent.n_steps, amount=descent.noise)
+    both = torch.stack([masks] * (2 if descent.objective == "product" else 1), 1)
+    return _objective(rows, both, everyone, grain, descent, slopes=False)[0]
+
+
 def _descend(rows: MaskedRows, streams: Tensor, descent: Descent, progress: Progress | None) -> Tensor:  # (batch, masks, *cells)
     """Move all masks T times; a row stops for good where no step is accepted and nothing new will be drawn."""
     masks = rows.start().unsqueeze(1).repeat(1, 2 if descent.objective == "product" else 1, *(1,) * len(rows.cells.shape))

@@ -13,7 +13,7 @@ import attrlab.methods.igos
 import attrlab.methods.integrated_masks
 from attrlab.errors import InvalidInput
 from attrlab.methods.igos import igos, igos_naive_insertion, igos_plus_plus
-from attrlab.methods.integrated_masks import OBJECTIVES, Descent, integrated_masks
+from attrlab.methods.integrated_masks import OBJECTIVES, Descent, integrated_masks, objective_at
 from attrlab.methods.line_search import Armijo, backtrack
 from attrlab.methods.mask_cells import cells_of
 from attrlab.methods.masked_rows import masked_rows, weighted_answers
@@ -164,6 +164,14 @@ def test_rows_without_an_explanation_are_named_and_have_masks_of_ones():
     assert found.explained.tolist() == [True, True, False]
     assert bool((found.product[2] == 1).all())
     assert found.scores[2].abs().max() == 0  # exactly: the row is left out
+
+
+def test_the_objective_of_given_masks_is_the_one_that_a_descent_reports():
+    model, (inputs, offers) = convolutional(), image_rows()
+    descent = Descent(objective="naive", steps=2, n_steps=3, noise=0.0)
+    found = integrated_masks(model, inputs, **offers, descent=descent)
+    again = objective_at(model, inputs, **offers, masks=found.product, descent=descent)
+    torch.testing.assert_close(again, found.objective, atol=1e-12, rtol=0)  # the same sums
 
 
 def test_a_fixed_step_moves_along_the_slope_of_the_objective():
