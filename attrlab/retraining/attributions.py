@@ -5,7 +5,9 @@ Class codes are written by label, true or predicted, also where the network has 
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,9 +112,20 @@ def _require_scores(method: Method, scores: Tensor, inputs: Tensor, start: int, 
         )
 
 
+def _text(method: Method) -> str:
+    """The source of the method's function, so that one which was changed is asked again; functions that it calls are not looked into."""
+    function = method.attribute
+    while isinstance(function, functools.partial):
+        function = function.func
+    try:
+        return inspect.getsource(inspect.unwrap(function))
+    except (OSError, TypeError):
+        return repr(type(function))
+
+
 def _file(method: Method, data: Data, model: nn.Module, seed: int) -> str:
-    """A file name that changes with whatever the scores depend on, save the method's own code."""
-    found = hashlib.sha256(f"{method.name} {sorted(method.parameters.items())} {seed} {data.digest()}".encode())
+    """A file name that changes with whatever the scores depend on: data, network, parameters, and the text of the method's function."""
+    found = hashlib.sha256(f"{method.name} {sorted(method.parameters.items())} {seed} {data.digest()} {_text(method)}".encode())
     for name, value in model.state_dict().items():
         found.update(name.encode())
         found.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())

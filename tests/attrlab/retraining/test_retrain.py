@@ -64,16 +64,35 @@ def test_a_killed_run_continues_where_it_was_and_ends_with_the_same_table(tmp_pa
     assert table_of(continued) == table_of(uninterrupted)
 
 
-def test_a_finished_study_trains_nothing_again_and_asks_no_method_again(tmp_path: Path, uninterrupted: Retraining):
-    small.small_study(tmp_path)
+def test_a_finished_study_trains_nothing_again_and_asks_no_method_again(tmp_path: Path):
+    asked = []
 
-    def never(model: nn.Module, inputs: Tensor) -> Tensor:
-        raise AssertionError("asked again")
+    def counted(model: nn.Module, inputs: Tensor) -> Tensor:
+        asked.append(len(inputs))
+        return inputs
 
-    stored = [replace(find_method(name), attribute=never) for name in small.METHODS]
-    again = retrain(small.small_data(), stored, settings=small.small_settings(), folder=tmp_path, controls=())
-    assert again.trained == 0
-    assert table_of(again) == table_of(uninterrupted)
+    method = Method(name="counted", attribute=counted)
+    first, again = (
+        retrain(small.small_data(), [method], settings=small.small_settings(), folder=tmp_path, controls=("random",)) for _ in range(2)
+    )
+    assert sum(asked) == 128
+    assert (first.trained, again.trained) == (first.networks, 0)
+    assert table_of(again) == table_of(first)
+
+
+def test_a_method_whose_function_was_changed_is_asked_again(tmp_path: Path):
+    def up(model: nn.Module, inputs: Tensor) -> Tensor:
+        return torch.arange(inputs.shape[1]).expand_as(inputs).to(inputs)
+
+    def down(model: nn.Module, inputs: Tensor) -> Tensor:
+        return -torch.arange(inputs.shape[1]).expand_as(inputs).to(inputs) + inputs.shape[1]
+
+    found = []
+    for attribute in (up, down):
+        method = Method(name="edited", attribute=attribute)
+        layout = lay_out(small.small_data(), [method], small.small_settings(), folder=tmp_path)
+        found.append(layout.scored["edited"].scores[0])
+    assert not torch.equal(*found)
 
 
 def test_several_processes_find_what_one_finds(tmp_path: Path, uninterrupted: Retraining):
