@@ -85,6 +85,29 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeanCurve:
+    """The mean over rows of one method's normalised deletion or insertion curve; its area is the score of that name.
+
+    Attributes:
+        method: the method; "floor" and "ceiling" are those of the random control and of the exact truth.
+        mode: "deletion" or "insertion".
+        fractions: of players, ascending from 0 to 1.
+        values: of the curve there, 0 being v(empty) and 1 or -1 v(N).
+    """
+
+    method: str
+    environment: str
+    mode: str
+    fractions: tuple[float, ...]
+    values: tuple[float, ...]
+
+    @staticmethod
+    def from_data(row: Mapping[str, Any]) -> MeanCurve:
+        """Read plain values."""
+        return MeanCurve(**{**row, "fractions": tuple(row["fractions"]), "values": tuple(row["values"])})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """What the exact truth of one environment says of one evaluation, under one imputer.
 
@@ -169,6 +192,7 @@ class Run:
     scores: tuple[Score, ...]
     judgements: tuple[Judgement, ...] = ()
     biases: tuple[Bias, ...] = ()
+    curves: tuple[MeanCurve, ...] = ()
     studies: tuple[Mapping[str, Any], ...] = ()
     policy: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -185,6 +209,7 @@ class Run:
         return Run(
             verdicts=tuple(Verdict(**_numbers(row, ("measured", "bound"))) for row in data["verdicts"]),
             scores=tuple(Score(**_numbers(row, ("value", "floor", "ceiling"))) for row in data["scores"]),
+            curves=tuple(MeanCurve.from_data(row) for row in data.get("curves", ())),
             biases=tuple(Bias(**_numbers(row, ("threshold", "estimate", "exact", "bias"))) for row in data.get("biases", ())),
             judgements=tuple(Judgement.from_data(row) for row in data.get("judgements", ())),
             studies=tuple(data.get("studies", ())),

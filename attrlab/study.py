@@ -21,15 +21,17 @@ from torch import Tensor, nn
 from attrlab.case import Case
 from attrlab.errors import InvalidInput, MethodError, NotApplicable, UnknownName
 from attrlab.games import Game, Policy, make_game
+from attrlab.games.curves import Mode
 from attrlab.method import Method, player_scores
 from attrlab.methods import controls
 from attrlab.metrics import METRICS, Metric
 from attrlab.metrics.answers import Answers
 from attrlab.metrics.explainer import Explainer
 from attrlab.metrics.metric import Question
+from attrlab.metrics.perturbation import mean_over_rows
 from attrlab.metrics.reliability import Reliability, reliability
 from attrlab.metrics.statistics import Summary, means_and_intervals
-from attrlab.record import Score
+from attrlab.record import MeanCurve, Score
 from synthetic import Batch, Environment, make_environment
 from synthetic.readings import known_of
 from synthetic.registry import UnknownEnvironment
@@ -42,6 +44,8 @@ REFERENCE, REFERENCE_SEED = 32, 1 << 40
 
 WITNESS = "witness"
 """The trait of environments that hold stored rows for one counterexample; they are not scored."""
+
+_MODES: tuple[Mode, Mode] = ("deletion", "insertion")
 
 FLOOR = Method(name="random", attribute=controls.random, control=True)
 CEILING = Method(name="truth", attribute=controls.truth, control=True)
@@ -213,6 +217,23 @@ def score(method: Method, stage: Stage, *, question: Question, among: Collection
     values = torch.stack([draft.values.cpu().double() for draft in drafts]) if drafts else torch.zeros(0, len(scores))
     summaries = means_and_intervals(values, seed=stage.seed)
     return [_score(method, stage, draft, summary) for draft, summary in zip(drafts, summaries, strict=True)]
+
+
+def curves(method: Method, stage: Stage) -> list[MeanCurve]:
+    """The mean deletion and insertion curves of a method, with those of the random control and of the exact truth.
+
+    Raises:
+        NotApplicable, MethodError: as `player_scores`.
+    """
+    ideal = stage.batch.truth.attributions[CONVENTION].to(stage.floor.dtype)
+    found = []
+    with torch.no_grad():
+        for name, scores in ((method.name, stage.scores_of(method)[0]), ("floor", stage.floor), ("ceiling", ideal)):
+            for mode in _MODES:
+                fractions, values = (part.tolist() for part in mean_over_rows(stage.answers, scores, mode=mode))
+                place = {"method": name, "environment": stage.environment.id, "mode": mode}
+                found.append(MeanCurve(**place, fractions=tuple(fractions), values=tuple(values)))
+    return found
 
 
 def metrics_of(environment: Environment, *, question: Question) -> tuple[Metric, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from json import dumps
@@ -16,7 +16,7 @@ from json import dumps
 import pytest
 
 from attrlab.errors import CheckFailed, MethodError, NotApplicable
-from attrlab.record import Outcome, Score, Verdict
+from attrlab.record import Judgement, MeanCurve, Outcome, Score, Verdict
 from evaluations.cells import Cell
 from evaluations.plugin import PROPERTY
 
@@ -89,6 +89,18 @@ def record_scores(properties: Properties, scores: list[Score]) -> None:
     """Record scores; they are never asserted."""
     for score in scores:
         properties.append((PROPERTY, dumps({"kind": "score", **asdict(score)})))
+
+
+def record_curves(properties: Properties, curves: list[MeanCurve]) -> None:
+    """Record curves, which are drawn and never asserted."""
+    for curve in curves:
+        properties.append((PROPERTY, dumps({"kind": "curve", **asdict(curve)})))
+
+
+def record_judgements(properties: Properties, found: Iterable[Judgement]) -> None:
+    """Record what the truth says of evaluations."""
+    for one in found:
+        properties.append((PROPERTY, dumps({"kind": "judgement", **asdict(one)})))
 
 
 def _record(properties: Properties, cell: Cell, evaluation: str, draft: Draft) -> None:

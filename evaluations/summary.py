@@ -11,7 +11,7 @@ import pytest
 from attrlab.axioms import AXIOMS
 from attrlab.errors import MethodError, NotApplicable
 from attrlab.method import explain
-from attrlab.record import Run, Score, Verdict, versions, write_atomically
+from attrlab.record import Judgement, MeanCurve, Run, Score, Verdict, versions, write_atomically
 from attrlab.report.page import write_page
 from attrlab.report.pictures import Picture, environment_pictures
 from attrlab.report.table import tables_as_text
@@ -36,7 +36,16 @@ def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seco
     studies = _studies(reports)
     verdicts.sort(key=_place)
     policy = laboratory.policy.describe() | {"seed": laboratory.seed, "rows": laboratory.rows, "examples": laboratory.examples}
-    return Run(verdicts=tuple(verdicts), scores=tuple(scores), studies=studies, policy=policy, versions=versions(), seconds=seconds)
+    return Run(
+        verdicts=tuple(verdicts),
+        scores=tuple(scores),
+        judgements=tuple(Judgement.from_data(record) for record in _of_kind(reports, "judgement")),
+        curves=_curves(_of_kind(reports, "curve")),
+        studies=studies,
+        policy=policy,
+        versions=versions(),
+        seconds=seconds,
+    )
 
 
 def write_reports(run: Run, laboratory: Laboratory, *, width: int) -> Iterator[str]:
@@ -95,6 +104,23 @@ def _studies(reports: Iterable[pytest.TestReport]) -> tuple[dict[str, Any], ...]
     """The studies of retraining that evaluations recorded."""
     records = [json.loads(str(value)) for report in reports for name, value in report.user_properties if name == PROPERTY]
     return tuple(record["study"] for record in records if record["kind"] == "retraining")
+
+
+def _of_kind(reports: Iterable[pytest.TestReport], kind: str) -> Iterator[dict[str, Any]]:
+    """The records of one kind, without the word for it."""
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == PROPERTY and (record := json.loads(str(value)))["kind"] == kind:
+                yield _without_kind(record)
+
+
+def _curves(records: Iterable[dict[str, Any]]) -> tuple[MeanCurve, ...]:
+    """Every curve once; floor and ceiling come with every method."""
+    found = {}
+    for record in records:
+        curve = MeanCurve.from_data(record)
+        found[curve.environment, curve.mode, curve.method] = curve
+    return tuple(found.values())
 
 
 def _without_kind(record: dict[str, Any]) -> dict[str, Any]:

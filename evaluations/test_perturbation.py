@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attrlab.study import score
+from attrlab.study import curves, score
 from evaluations import cells, judging
 from evaluations.laboratory import Laboratory
 from evaluations.plugin import laboratory_of
@@ -22,4 +22,6 @@ def test_answers_to_perturbed_inputs_are_recorded(cell: cells.Cell, laboratory: 
     """Deletion, insertion and ROAD, soundness and completeness, sensitivity-n, infidelity, monotonicity, fidelity: one game's answers."""
     __tracebackhide__ = True
     with judging.measured(request.node.user_properties, cell, evaluation="perturbation"):
-        judging.record_scores(request.node.user_properties, score(cell.method, laboratory.stage(cell.environment), question="game"))
+        stage = laboratory.stage(cell.environment)
+        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="game"))
+        judging.record_curves(request.node.user_properties, curves(cell.method, stage))

@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
+from attrlab.games.entries import Entries, Write, writer
 from attrlab.games.evaluate import evaluate, zobrist
 from attrlab.games.game import Game, make_game
 from attrlab.games.imputers import Imputer
@@ -36,7 +37,7 @@ class Selected:
     """Some jobs of a plan, as a plan of its own; whoever selects them knows that no two share a kept set."""
 
     plan: Jobs
-    index: Tensor  # (jobs,) int64
+    index: Tensor  # (jobs,) int64, ascending
     distinct: bool = field(default=True, init=False)
 
     def __len__(self) -> int:
@@ -54,6 +55,11 @@ class Selected:
     def keep(self, selection: Tensor) -> Tensor:
         """Ask the plan for them."""
         return self.plan.keep(self.index[selection])
+
+    def writer(self, entries: Entries) -> Write:
+        """The plan writes them."""
+        write = writer(self.plan, self.plan.keep, entries)
+        return lambda selection, sample, out: write(self.index.index_select(0, selection), sample, out)
 
 
 class Answers:
@@ -95,13 +101,14 @@ class Answers:
         if bool(known.all()) and self._logits is not None:
             return self._logits[place][group]
         first = torch.full_like(found, len(jobs)).scatter_reduce_(0, group, torch.arange(len(jobs), device=group.device), "amin")
-        answered = evaluate(self.game, Selected(plan=jobs, index=first[~known]))
+        index, order = first[~known].sort()  # in the order of the plan, in which jobs of one row stand together
+        answered = evaluate(self.game, Selected(plan=jobs, index=index))
         self.forwards += answered.forwards
         logits = answered.logits.new_empty(len(found), answered.logits.shape[1])
-        logits[~known] = answered.logits
+        logits[(~known).nonzero().squeeze(1)[order]] = answered.logits
         if self._logits is not None:
             logits[known] = self._logits[place[known]]
-        self._remember(found[~known], answered.logits)
+        self._remember(found[~known][order], answered.logits)
         return logits[group]
 
     def worth(

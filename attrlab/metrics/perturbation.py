@@ -82,6 +82,34 @@ def normalised_area(
     return ((area(found) - nothing) / difference).where(defined, torch.nan)
 
 
+def mean_over_rows(
+    game: Asked,
+    scores: Tensor,  # (batch, players)
+    *,
+    mode: Mode,
+) -> tuple[Tensor, Tensor]:  # both (points,) float64
+    """The mean over rows of the normalised curves, at every fraction at which any of them has a point.
+
+    Between points curves are straight, so the area under the mean curve is the mean of the rows' areas: what is drawn is what is scored.
+
+    Returns:
+        Fractions, ascending from 0 to 1, and the curve; empty where the curve is defined on no row.
+    """
+    found = mean_curve(game, scores, mode=mode)
+    ends = found.value[:, [0, -1]].double()
+    difference = (ends[:, 1] - ends[:, 0]).abs().unsqueeze(1)
+    defined = ~normalised_area(found, mode).isnan()
+    value = ((found.value.double() - (ends[:, 1:] if mode == "deletion" else ends[:, :1])) / difference)[defined]
+    fraction = found.fraction[defined]
+    grid: Tensor = torch.unique(fraction)
+    if not len(value):
+        return grid, grid
+    right = torch.searchsorted(fraction, grid.expand(len(fraction), -1).contiguous()).clamp(1, fraction.shape[1] - 1)
+    (x0, x1), (y0, y1) = ((part.gather(1, right - 1), part.gather(1, right)) for part in (fraction, value))
+    share = torch.where(x1 > x0, (grid - x0) / torch.where(x1 > x0, x1 - x0, 1), 1.0)
+    return grid, torch.lerp(y0, y1, share).mean(0)
+
+
 def area_between_curves(
     game: Asked,
     scores: Tensor,  # (batch, players)

@@ -18,6 +18,9 @@ from attrlab.errors import InvalidInput
 LEVEL = 0.95
 """Coverage of the interval."""
 
+BLOCK = 2**20
+"""Differences that are held at a time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -150,14 +153,28 @@ def ranks(
     if known.shape[1] == 0:
         return torch.full((len(known),), torch.nan, dtype=torch.float64)
     chosen = torch.randint(known.shape[1], (draws, known.shape[1]), generator=generator)
-    better = torch.stack([_beaten_by(known - own, chosen) for own in known]) if len(known) else torch.zeros(0, 0)
+    better = _ahead(known, chosen) < (1 - LEVEL) / 2
     return (1 + better.sum(1).double()).masked_fill(known.isnan().all(1), torch.nan)
 
 
-def _beaten_by(
-    lead: Tensor,  # (methods, rows): by how much each is better than one
+def _ahead(
+    known: Tensor,  # (methods, rows), larger is better
     chosen: Tensor,  # (draws, rows) int64
-) -> Tensor:  # (methods,) bool
-    """Which methods are better than that one by an interval that excludes 0."""
-    means = lead[:, chosen].nanmean(2)
-    return means.nanquantile((1 - LEVEL) / 2, dim=1) > 0
+) -> Tensor:  # (methods, methods) float64
+    """How large a share of the draws, over the rows on which both are defined, the second method is not ahead of the first in.
+
+    A draw enters as how often it holds each row, so that all differences of a draw are one matrix product; 1 where no row is shared.
+    """
+    times = torch.zeros(chosen.shape, dtype=torch.float64).scatter_add_(1, chosen, torch.ones(chosen.shape, dtype=torch.float64))
+    inside = (~known.isnan()).double()
+    if bool(inside.all()):
+        means = times @ known.T
+        return torch.stack([(means <= means[:, place : place + 1]).double().mean(0) for place in range(len(known))])
+    held, counted = torch.zeros(2, len(known), len(known), dtype=torch.float64)
+    for part in times.split(max(1, BLOCK // max(1, len(known) ** 2))):  # type: ignore[no-untyped-call]
+        weighted = part.unsqueeze(1) * inside  # (draws, methods, rows)
+        sums = weighted @ known.nan_to_num().T  # over the rows of the first, of the values of the second
+        shared = weighted @ inside.T > 0
+        held += ((sums <= sums.transpose(1, 2)) & shared).sum(0)
+        counted += shared.sum(0)
+    return torch.where(counted > 0, held / counted.clamp(min=1), 1.0)

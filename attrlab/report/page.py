@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from attrlab.record import Run, Score, Verdict, write_atomically
 from attrlab.report import reliability
 from attrlab.report.biases import bias_section
+from attrlab.report.curves import curve_section
 from attrlab.report.families import grouped
 from attrlab.report.matrix import (
     CONTROLS,
@@ -35,7 +36,7 @@ from attrlab.report.matrix import (
     word_of,
 )
 from attrlab.report.retraining import sections
-from attrlab.report.scoreboard import metrics_of, overview, place, position, scoreboards
+from attrlab.report.scoreboard import Scoreboard, metrics_of, overview, place, position, ranks_of, scoreboards
 from attrlab.report.wording import counted, duration, hundredths, plain, precise, printable, short
 from attrlab.retraining.cells import Retraining
 
@@ -76,6 +77,7 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         boards=_boards(run),
         gallery=_gallery(pictures),
         studies=sections(Retraining.from_data(study) for study in run.studies),
+        curves=_part("curves.html", curve_section(run.curves)),
         reliability=_part("reliability.html", reliability.section(run.judgements)),
         biases=_part("biases.html", bias_section(run.biases)),
     )
@@ -176,25 +178,26 @@ def _boards(run: Run) -> list[dict[str, Any]]:
     """One table per metric and seed: a bar per score, floor and ceiling per environment."""
     boards = scoreboards(run)
     several = len({board.seed for board in boards}) > 1
-    return [
-        {
-            "title": board.evaluation + (f", seed {board.seed}" if several else ""),
-            "direction": board.direction,
-            "environments": board.environments,
-            "ends": [[_end(board.ends(name)[side]) for name in board.environments] for side in (0, 1)],
-            "groups": grouped(
-                [(m, [_bar(board.scores.get((m, name))) for name in board.environments]) for m in board.methods], lambda row: row[0]
-            ),
-        }
-        for board in boards
-    ]
+    return [_board(board, several) for board in boards]
+
+
+def _board(board: Scoreboard, several: bool) -> dict[str, Any]:
+    ranks = {name: ranks_of(board, name) for name in board.environments}
+    rows = [(m, [_bar(board.scores.get((m, name)), ranks[name].get(m)) for name in board.environments]) for m in board.methods]
+    return {
+        "title": board.evaluation + (f", seed {board.seed}" if several else ""),
+        "direction": board.direction,
+        "environments": board.environments,
+        "ends": [[_end(board.ends(name)[side]) for name in board.environments] for side in (0, 1)],
+        "groups": grouped(rows, lambda row: row[0]),
+    }
 
 
 def _end(value: float | None) -> str:
     return "varies" if value is None else short(value)
 
 
-def _bar(score: Score | None) -> dict[str, Any] | None:
+def _bar(score: Score | None, rank: tuple[int, int] | None) -> dict[str, Any] | None:
     """A score as text and as a bar in percent of its track; no bar where floor or ceiling say nothing."""
     if score is None:
         return None
@@ -202,7 +205,9 @@ def _bar(score: Score | None) -> dict[str, Any] | None:
     title = f"{precise(score.value)}, interval {precise(low)} to {precise(high)}, floor {precise(score.floor)}, "
     title += f"ceiling {precise(score.ceiling)}, {counted(score.rows, 'row')}"
     where = position(score)
-    bar: dict[str, Any] = {"value": short(score.value), "interval": _interval(low, high), "title": title, "at": None}
+    bar: dict[str, Any] = {"value": short(score.value), "interval": _interval(low, high), "title": title, "at": None, "rank": ""}
+    if rank is not None:
+        bar["rank"] = f"{rank[0]}{'=' if rank[1] > 1 else ''}"
     if math.isnan(where):
         return bar
     ends = sorted(_track(place(score, end)) for end in (low, high)) if math.isfinite(low) and math.isfinite(high) else [_track(where)] * 2

@@ -11,7 +11,7 @@ import statistics
 from dataclasses import dataclass
 
 from attrlab.record import Run, Score
-from attrlab.report.matrix import methods_of
+from attrlab.report.matrix import CONTROLS, methods_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,26 @@ class Scoreboard:
         """Floor and ceiling of an environment, None for one on which the methods differ; NaN where it is undefined."""
         column = [score for (_, name), score in self.scores.items() if name == environment]
         return _agreed([score.floor for score in column]), _agreed([score.ceiling for score in column])
+
+
+def ranks_of(board: Scoreboard, environment: str) -> dict[str, tuple[int, int]]:
+    """Method -> rank, and how many share it: 1 + how many others are better by more than chance, by a paired bootstrap over rows.
+
+    Controls that stand for floor and ceiling are not ranked, nor are scores without their rows.
+    """
+    from torch import Generator, float64, tensor
+
+    from attrlab.metrics.statistics import ranks
+
+    column = {method: score for (method, name), score in board.scores.items() if name == environment and method not in CONTROLS}
+    rows = {len(score.values) for score in column.values()}
+    if len(column) < 2 or len(rows) != 1 or 0 in rows:
+        return {}
+    values = tensor([score.values for score in column.values()], dtype=float64)
+    direction = next(iter(column.values())).direction
+    found = ranks(values, direction=direction, generator=Generator().manual_seed(board.seed)).tolist()
+    known = {method: int(rank) for method, rank in zip(column, found, strict=True) if rank == rank}
+    return {method: (rank, list(known.values()).count(rank)) for method, rank in known.items()}
 
 
 def scoreboards(run: Run) -> tuple[Scoreboard, ...]:
