@@ -52,13 +52,14 @@ class Jobs(Protocol):
 class Levels:
     """Nested kept sets along a ranking: deletion keeps rank >= threshold, insertion keeps rank < threshold.
 
-    Jobs are row by row, threshold by threshold. Tied players share a rank, so that no threshold can cut through a tie.
+    Jobs are row by row, threshold by threshold. Tied players share a rank, so that no threshold can cut through a tie. `distinct` may be
+    stated by whoever knows that between any two thresholds of a row there is a player whose absence changes the row.
     """
 
     rank: Tensor  # (batch, players) int64, 0 for the first
     threshold: Tensor  # (batch, levels) int64
     mode: Literal["deletion", "insertion"] = "deletion"
-    distinct: bool = field(default=False, init=False)
+    distinct: bool = False
 
     def __len__(self) -> int:
         return self.threshold.numel()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.games.drawn import Drawn, all_masks, answers, equally_many
+from attrlab.games.entries import Entries, Write
 from attrlab.games.game import Game, Model, make_game
 from attrlab.method import spread
 from attrlab.methods.sampling import require_at_least, require_seeds
@@ -163,6 +164,21 @@ class Grids:
         """Enlarge some grids."""
         coins = self.coins[selection].to(self.tall.dtype)
         return torch.bmm(torch.bmm(self.tall[self.down[selection]], coins), self.wide[self.across[selection]]).flatten(1)
+
+    def writer(self, entries: Entries) -> Write | None:
+        """The last matrix repeats columns for the channels of a pixel, where these stand together: masks are enlarged over entries."""
+        height, width = self.tall.shape[1], self.wide.shape[2]
+        if not entries.repeats or entries.players != height * width:
+            return None
+        wide = self.wide.repeat_interleave(entries.repeats, 2)
+
+        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+            del sample
+            coins = self.coins.index_select(0, selection).to(self.tall.dtype)
+            across = torch.bmm(coins, wide.index_select(0, self.across[selection]))
+            torch.bmm(self.tall.index_select(0, self.down[selection]), across, out=out.view(len(out), height, -1))
+
+        return write
 
     def mean_of(
         self,
