@@ -213,10 +213,30 @@ def score(method: Method, stage: Stage, *, question: Question, among: Collection
     scores, spent = stage.scores_of(method)
     asked = metrics_of(stage.environment, question=question)
     chosen = [metric for metric in asked if among is None or metric in among]
-    drafts = [_measured(method, stage, metric, scores, spent) for metric in chosen]
-    values = torch.stack([draft.values.cpu().double() for draft in drafts]) if drafts else torch.zeros(0, len(scores))
+    return _scores(method.name, stage, [_measured(method, stage, metric, scores, spent) for metric in chosen])
+
+
+def model_free(stage: Stage) -> list[Score]:
+    """What degree, bridges and numbering alone score on the localisation and the game of graphs; empty on other modalities."""
+    if stage.environment.modality != "graph":
+        return []
+    from synthetic.graphs.baselines import bridge_scores, degree_scores, index_scores
+
+    found = []
+    for name, alone in (("degree_alone", degree_scores), ("bridges_alone", bridge_scores), ("number_alone", index_scores)):
+        scores = alone(stage.batch).to(stage.floor)
+        chosen = [*metrics_of(stage.environment, question="truth"), *metrics_of(stage.environment, question="game")]
+        found += _scores(name, stage, [_measured(FLOOR, stage, metric, scores, 0.0) for metric in chosen])
+    return found
+
+
+def _scores(name: str, stage: Stage, drafts: list[_Draft]) -> list[Score]:
+    """Drafts with their intervals, which are drawn together."""
+    if not drafts:
+        return []
+    values = torch.stack([draft.values.cpu().double() for draft in drafts])
     summaries = means_and_intervals(values, seed=stage.seed)
-    return [_score(method, stage, draft, summary) for draft, summary in zip(drafts, summaries, strict=True)]
+    return [_score(name, stage, draft, summary) for draft, summary in zip(drafts, summaries, strict=True)]
 
 
 def curves(method: Method, stage: Stage) -> list[MeanCurve]:
@@ -322,9 +342,9 @@ def _measured(method: Method, stage: Stage, metric: Metric, scores: Tensor, spen
     return _Draft(metric=metric, values=values, ends=ends, seconds=spent + time.perf_counter() - start)
 
 
-def _score(method: Method, stage: Stage, draft: _Draft, summary: Summary) -> Score:
+def _score(name: str, stage: Stage, draft: _Draft, summary: Summary) -> Score:
     return Score(
-        method=method.name,
+        method=name,
         environment=stage.environment.id,
         evaluation=draft.metric.name,
         value=summary.mean,
