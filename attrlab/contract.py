@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from attrlab.case import Case
 from attrlab.errors import AttrlabError, CheckFailed
 from attrlab.method import Method, call, explain
+from attrlab.precision import in_float32
 from attrlab.side_effects import generator_states, hooks_of, restored_generators, same_state, shown, state_of
+
+SINGLE = 1e-3
+"""Relative difference allowed between float32 and float64: rounding (6e-8 a term) over sums of up to 10^4 terms."""
+
+STEPWISE = frozenset({"optimisation", "fitted"})
+"""Classes of cost whose scores are the end of many steps."""
 
 ROUNDING = 1e-9
 """Relative difference allowed between a row alone and in a batch: matrix products round differently by size (1e-16 a term)."""
@@ -202,6 +209,23 @@ def it_works_where_gradients_are_off(method: Method, case: Case) -> tuple[float,
     return gap, ROUNDING
 
 
+def float32_is_answered_like_float64(method: Method, case: Case) -> tuple[float, float]:
+    """On a network and rows in float32 the scores are float32, finite, and those in float64 up to rounding.
+
+    What is found by steps of an optimisation amplifies rounding, so there only the type and finiteness are asked.
+    """
+    exact, scores = explain(method, case), explain(method, in_float32(case))
+    if scores.dtype != torch.float32 or not bool(torch.isfinite(scores).all()):
+        found = str(scores.dtype) if scores.dtype != torch.float32 else "not finite"
+        raise _fail(method, case, "on a float32 network the scores", found, "finite, torch.float32", "Create tensors like the inputs")
+    gap = _gap(scores, exact)
+    bound = SINGLE if method.cost_class not in STEPWISE else torch.inf
+    if gap > bound:
+        quantity = "the difference between scores on the network in float32 and in float64"
+        raise _fail(method, case, quantity, f"{gap:.3g}", f"<= {bound:g}", "A tolerance below 1e-7 is the usual cause")
+    return gap, bound
+
+
 RULES = tuple(
     Rule(name=check.__name__, statement=(check.__doc__ or "").strip(), check=check)
     for check in (
@@ -216,6 +240,7 @@ RULES = tuple(
         rows_do_not_depend_on_their_batch,
         rows_do_not_depend_on_their_order,
         it_works_where_gradients_are_off,
+        float32_is_answered_like_float64,
     )
 )
 """Every rule of the contract, in the order in which a broken method is easiest to understand."""

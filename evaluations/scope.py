@@ -188,13 +188,16 @@ class _Search:
             self.inconclusive += found is not None and found.judgement == "inconclusive"
             self.approximate += found is not None and found.judgement == "approximation error"
             self.worst = max(self.worst, 0.0 if found is None else found.measured)
-        if self.refused - before < len(block.members):
+        if self.refused - before < len(block.case.target.unique()):
             self._count(block, len(block.members), refused=self.refused - before)
         return None
 
     def _count(self, block: Block, members: int, *, refused: int = 0) -> None:
-        self.networks += members - refused
-        self.rows += int((block.case.target < members).sum()) * (members - refused) // members
+        """Count the networks of the first `members` of which there is a row, less those that were refused."""
+        about = block.case.target[block.case.target < members]
+        asked = len(about.unique())
+        self.networks += asked - refused
+        self.rows += len(about) * (asked - refused) // max(1, asked)
 
     def _suspects(self, block: Block) -> list[int]:
         """The networks of a block whose violation is above the tolerance, the smallest first; all where the method refuses the block."""

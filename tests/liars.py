@@ -209,6 +209,42 @@ def numbers_the_edges(
     return spread(players_of(scores + scores.sum((1, 2), keepdim=True), feature_mask, players), feature_mask)
 
 
+def swaps_two_features(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """The first two entries change scores."""
+    scores = right(model, inputs, target=target, baseline=baseline).clone()
+    scores[..., [0, 1]] = scores[..., [1, 0]] if scores.shape[-1] > 1 else scores
+    return scores
+
+
+def explains_the_next_output(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """The output after the one that was asked for."""
+    with torch.no_grad():
+        outputs = model(inputs).shape[1]
+    return right(model, inputs, target=(target + 1) % outputs, baseline=baseline)
+
+
+def errs_where_two_units_tie(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """A tenth more, where two units of one layer have the same value, which is not 0."""
+    tied = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
+
+    def look(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        del module, arguments
+        values = output.detach().flatten(1).sort(1).values
+        tied.logical_or_(((values[:, 1:] == values[:, :-1]) & (values[:, 1:] != 0)).any(1))
+
+    handles = [module.register_forward_hook(look) for module in model.modules() if isinstance(module, nn.ReLU)]
+    with torch.no_grad():
+        model(inputs)
+    for handle in handles:
+        handle.remove()
+    return right(model, inputs, target=target, baseline=baseline) * torch.where(tied, 1.1, 1.0).view(-1, *[1] * (inputs.dim() - 1))
+
+
+def errs_on_cuda(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """A tenth more, but on a CUDA device only."""
+    return right(model, inputs, target=target, baseline=baseline) * (1.1 if inputs.is_cuda else 1.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Liar:
     """A faulty method, the axiom that must catch it, a part of what must be said, and a world on which it shows."""
@@ -232,10 +268,13 @@ LIARS = (
     Liar(method=counts_the_path_one_step_short, caught_by="completeness", message=_SUM),
     Liar(method=ignores_a_network_s_biases, caught_by="completeness", message=_SUM, on="or-witness-v1"),
     Liar(method=clips_negatives, caught_by="completeness", message=_SUM, on="cancellation-v1"),
+    Liar(method=errs_where_two_units_tie, caught_by="completeness", message=_SUM, on=""),
     Liar(method=forgets_lone_changes, caught_by="sensitivity_a", message="that player must not get 0"),
     Liar(method=credits_a_dummy, caught_by="dummy", message="does not change f anywhere and must get 0"),
     Liar(method=credits_what_is_there, caught_by="structural_dummy", message="is connected with no output"),
+    Liar(method=swaps_two_features, caught_by="dummy", message="does not change f anywhere and must get 0", on=""),
     Liar(method=slope_at_the_input, caught_by="lattice_dummy", message="changes the value of no coalition", on="interacting-v1"),
+    Liar(method=errs_where_two_units_tie, caught_by="implementation_invariance", message="computes the same function", on=""),
     Liar(
         method=counts_parameters,
         caught_by="implementation_invariance",
@@ -256,6 +295,7 @@ LIARS = (
     Liar(method=looks_at_one_side, caught_by="continuity", message="the scores must be near", on="continuity-witness-v1"),
     Liar(method=spreads_to_the_next, caught_by="additive_recovery", message="f is a sum over players, and player"),
     Liar(method=explains_all_outputs, caught_by="class_sensitivity", message="on which another output depends", on=""),
+    Liar(method=explains_the_next_output, caught_by="class_sensitivity", message="on which another output depends", on=""),
     Liar(method=looks_at_the_input_alone, caught_by="parameter_sensitivity", message="their mean correlation with these is 1"),
     Liar(method=drops_the_smallest, caught_by="sensitivity_n", message="which their credits must sum to"),
     Liar(
@@ -267,5 +307,8 @@ LIARS = (
 )
 """One or more for every axiom; `on` is empty where only drawn networks know what the axiom needs."""
 
-for _liar in LIARS:
+ON_CUDA = (Liar(method=errs_on_cuda, caught_by="completeness", message=_SUM),)
+"""What only a run on a CUDA device can catch."""
+
+for _liar in (*LIARS, *ON_CUDA):
     _liar.method.claims = (*getattr(_liar.method, "claims", ()), *_liar.claims)  # type: ignore[attr-defined]

@@ -118,6 +118,27 @@ def needs_gradients_on(model: nn.Module, inputs: Tensor, *, target: Tensor, base
     return scores if torch.is_grad_enabled() else torch.zeros_like(scores)
 
 
+def errs_in_batches(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """Right for one row alone; of two rows or more, the last gets half of its scores."""
+    scores = right(model, inputs, target=target, baseline=baseline).clone()
+    if len(inputs) > 1:
+        scores[-1] *= 0.5
+    return scores
+
+
+def standardises_by_the_batch(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """Each score less the mean of its column, divided by the deviation of its column."""
+    scores = right(model, inputs, target=target, baseline=baseline)
+    deviation = scores.std(0, unbiased=False) if len(scores) > 1 else torch.ones_like(scores[0])
+    return (scores - scores.mean(0)) / deviation.clamp(min=1e-6)
+
+
+def errs_in_float32(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
+    """Scores below 1 are taken for noise and set to 0, but in float32 only."""
+    scores = right(model, inputs, target=target, baseline=baseline)
+    return torch.where(scores.abs() <= 1, 0.0, scores) if inputs.dtype == torch.float32 else scores
+
+
 def raises(model: nn.Module, inputs: Tensor, *, target: Tensor) -> Tensor:
     """It raises."""
     del model, inputs, target
@@ -155,6 +176,13 @@ OFFENDERS = (
         method=leaks_across_the_batch, caught_by="rows_do_not_depend_on_their_batch", message="a row in its batch and the row in another is"
     ),
     Mutant(method=depends_on_row_order, caught_by="rows_do_not_depend_on_their_order", message="at another place of the batch is"),
+    Mutant(method=errs_in_batches, caught_by="rows_do_not_depend_on_their_batch", message="a row in its batch and the row in another is"),
+    Mutant(
+        method=standardises_by_the_batch,
+        caught_by="rows_do_not_depend_on_their_batch",
+        message="a row in its batch and the row in another is",
+    ),
+    Mutant(method=errs_in_float32, caught_by="float32_is_answered_like_float64", message="the network in float32 and in float64 is"),
     Mutant(method=needs_gradients_on, caught_by="it_works_where_gradients_are_off", message="with and without torch.no_grad is"),
 )
 """Mutants that break a rule of the contract."""
