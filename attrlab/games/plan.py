@@ -279,10 +279,12 @@ class Joined:
     def writer(self, entries: Entries) -> Write:
         """Each part writes the jobs that are its own, which stand together."""
         writes = [writer(part, part.keep, entries) for part in self.parts]
+        if len(writes) == 1:
+            return writes[0]
         starts = [stop - len(part) for part, stop in zip(self.parts, self._stops(), strict=True)]
+        stops = torch.tensor(self._stops(), device=entries.owner.device)
 
         def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
-            stops = torch.tensor(self._stops(), device=selection.device)
             cuts = [0, *torch.searchsorted(selection, stops).tolist()]
             for own, start, begin, end in zip(writes, starts, cuts, cuts[1:], strict=False):
                 if begin < end:

@@ -177,7 +177,7 @@ def _read(answers: Answers, scores: Tensor, order: Order, mode: Mode, ranking: s
     inside = counts > begin
     blocks = _exact_blocks(answers.game, ranked, begin, inside)
     exact = inside & (blocks.at.gather(1, begin.clamp(max=blocks.at.shape[1] - 1)) >= 0)
-    ranks = seeded_ranks(ranked) if bool((inside & ~exact).any()) else seeded_ranks(ranked, orders=1)[:1]
+    ranks = seeded_ranks(ranked) if bool((inside & ~exact).any()) else ranked.of_players(ranked.first).unsqueeze(0)
     tables = _tables(blocks, ranked, mode)
     plans: list[Jobs] = [Levels(rank=one, threshold=torch.where(exact, begin, counts), mode=mode) for one in ranks]
     joined = concatenate(*plans, tables) if len(tables) else concatenate(*plans)
