@@ -100,7 +100,7 @@ def record_curves(properties: Properties, curves: list[MeanCurve]) -> None:
 def record_judgements(properties: Properties, found: Iterable[Judgement]) -> None:
     """Record what the truth says of evaluations."""
     for one in found:
-        properties.append((PROPERTY, dumps({"kind": "judgement", **asdict(one)})))
+        properties.append((PROPERTY, dumps({"kind": "judgement", "judgement": asdict(one)})))
 
 
 def _record(properties: Properties, cell: Cell, evaluation: str, draft: Draft) -> None:

@@ -39,7 +39,7 @@ def run_of(reports: Iterable[pytest.TestReport], laboratory: Laboratory, *, seco
     return Run(
         verdicts=tuple(verdicts),
         scores=tuple(scores),
-        judgements=tuple(Judgement.from_data(record) for record in _of_kind(reports, "judgement")),
+        judgements=tuple(Judgement.from_data(record["judgement"]) for record in _of_kind(reports, "judgement")),
         curves=_curves(_of_kind(reports, "curve")),
         studies=studies,
         policy=policy,

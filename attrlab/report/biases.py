@@ -25,7 +25,7 @@ def bias_section(found: Sequence[Bias]) -> dict[str, Any]:
     whole = [one for one in found if one.evaluation != "soundness"]
     return {
         "legend": legend([Line(name=name, points=()) for name in dict.fromkeys(one.attribution for one in sound)]),
-        "charts": [(world, _chart([one for one in sound if one.environment == world])) for world in worlds],
+        "charts": [(world, _chart(own)) for world in worlds if (own := _curve_of(sound, world))],
         "imputers": _table([one for one in sound if one.threshold == PUBLISHED and one.performance == "probability"], "imputer"),
         "criteria": _table([one for one in sound if one.threshold == PUBLISHED and one.imputer == "baseline"], "performance"),
         "completeness": _table(whole, "performance"),
@@ -33,9 +33,13 @@ def bias_section(found: Sequence[Bias]) -> dict[str, Any]:
     }
 
 
-def _chart(found: Sequence[Bias]) -> Markup:
-    """Bias over the threshold, by attribution, under the probability criterion; thresholds are spaced evenly."""
-    own = [one for one in found if one.imputer == "baseline" and one.performance == "probability"]
+def _curve_of(found: Sequence[Bias], world: str) -> list[Bias]:
+    """What a chart is of: the baseline and the probability criterion in one world."""
+    return [one for one in found if one.environment == world and one.imputer == "baseline" and one.performance == "probability"]
+
+
+def _chart(own: Sequence[Bias]) -> Markup:
+    """Bias over the threshold, by attribution; thresholds are spaced evenly."""
     thresholds = sorted({one.threshold for one in own})
     drawn = []
     for name in dict.fromkeys(one.attribution for one in own):

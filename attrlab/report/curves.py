@@ -11,6 +11,7 @@ from typing import Any
 
 from attrlab.record import MeanCurve
 from attrlab.report.lines import Line, legend, lines
+from attrlab.report.matrix import CONTROLS
 from attrlab.report.wording import hundredths
 
 SHOWN = 6
@@ -36,8 +37,10 @@ def curve_section(found: Sequence[MeanCurve]) -> list[dict[str, Any]]:
 
 
 def chosen(here: Sequence[MeanCurve]) -> list[MeanCurve]:
-    """The curves of a chart: floor and ceiling, then all methods, or some spread over the order of their areas."""
-    methods = sorted((one for one in here if one.method not in (*ENDS, "random", "truth")), key=area)
+    """The curves of a chart: all methods, or some spread over the order of their areas, one of each area; then floor and ceiling."""
+    methods = sorted((one for one in here if one.method not in (*ENDS, *CONTROLS)), key=area)
+    if len(methods) > SHOWN:
+        methods = list({round(area(one), 4): one for one in reversed(methods)}.values())[::-1]
     if len(methods) > SHOWN:
         methods = [methods[round(place * (len(methods) - 1) / (SHOWN - 1))] for place in range(SHOWN)]
     return [*methods, *(one for one in here if one.method in ENDS)]
