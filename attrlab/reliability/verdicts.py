@@ -1,7 +1,7 @@
 """An evaluation is trusted in a world if it orders what is known to be ordered; each way of failing that has a name of its own.
 
-The names are defined on intervals over rows and on two rank correlations with fixed bounds, stated before anything was measured, so that
-two readers of the same records come to the same word.
+The names are defined on intervals over rows and on two rank correlations, with bounds that are the same for every evaluation and world.
+Bounds are a convention: the numbers stand beside the words, and the records hold them for whoever prefers other bounds.
 """
 
 from __future__ import annotations
