@@ -8,14 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from attrlab.errors import InvalidInput, UnknownName
 from attrlab.games import keep_baseline
 from attrlab.metrics import METRICS
 from attrlab.metrics.answers import Answers
 from attrlab.metrics.reliability import candidates
 from attrlab.record import Judgement, MeanCurve, Run
 from attrlab.reliability import IMPUTED, grade, imputers_of, judge, judged, kind_of, parted, sentence, trial, unseen_share
+from attrlab.reliability.command import run, study
 from attrlab.reliability.soundness_bias import biases_of
-from attrlab.study import CONVENTION, measure, prepare
+from attrlab.study import CONVENTION, measure, model_free, prepare
 
 PANEL = ("random", "constant", "gradient", "occlusion", "integrated_gradients")
 CLOSE = 1e-9  # sums of some hundred float64 terms of order 1
@@ -165,9 +167,39 @@ def test_the_bias_of_soundness_is_the_estimate_less_the_exact_value():
 def test_judgements_biases_and_curves_survive_json():
     curve = MeanCurve(method="m", environment="e", mode="deletion", fractions=(0.0, 1.0), values=(1.0, 0.0))
     bias = next(biases_of(prepare("linear-v1", rows=2)))
-    run = Run(verdicts=(), scores=(), judgements=(replace(TRUSTED, kendall=math.nan),), biases=(bias,), curves=(curve,))
-    again = Run.from_json(run.to_json())
+    written = Run(verdicts=(), scores=(), judgements=(replace(TRUSTED, kendall=math.nan),), biases=(bias,), curves=(curve,))
+    again = Run.from_json(written.to_json())
     assert math.isnan(again.judgements[0].kendall)
     assert replace(again.judgements[0], kendall=0.9, unseen=0.0) == replace(TRUSTED, unseen=0.0)
-    assert again.biases == run.biases
-    assert again.curves == run.curves
+    assert again.biases == written.biases
+    assert again.curves == written.curves
+
+
+@pytest.mark.slow
+def test_one_command_prints_every_evaluation_and_writes_records_and_page(tmp_path, capsys):
+    found = run(["boolean-or-v1"], rows=3, seed=0, json=tmp_path / "r.json", html=tmp_path / "r.html")
+    said = capsys.readouterr().out
+    assert all(one.evaluation in said for one in found)
+    again = Run.from_json((tmp_path / "r.json").read_text())
+    assert [one.evaluation for one in again.judgements] == [one.evaluation for one in found]
+    assert {one.environment for one in again.biases} == {"boolean-or-v1"}
+    assert "Which evaluation can be trusted for what" in (tmp_path / "r.html").read_text()
+
+
+def test_the_same_seed_gives_the_same_judgements():
+    once, again = (judge(prepare("boolean-or-v1", rows=3), questions=("game",), panel=PANEL) for _ in range(2))
+    assert [repr(replace(one, seconds=0.0)) for one in once] == [repr(replace(one, seconds=0.0)) for one in again]  # NaN equals itself so
+
+
+def test_an_unknown_world_is_refused_with_its_nearest_name():
+    with pytest.raises(UnknownName, match="linear-v1"):
+        study(["linera-v1"])
+    with pytest.raises(InvalidInput, match="redundant"):
+        study(["unseen-colour-v1 redundnat=0"])
+
+
+def test_graphs_are_scored_without_a_model_and_other_worlds_are_not():
+    found = model_free(prepare("house-v1", rows=3))
+    assert {one.method for one in found} == {"degree_alone", "bridges_alone", "number_alone"}
+    assert {"support_auroc", "deletion"} <= {one.evaluation for one in found}
+    assert model_free(prepare("linear-v1", rows=3)) == []
