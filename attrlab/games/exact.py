@@ -99,11 +99,13 @@ def shapley_of_table(
     values = values.double().contiguous()
     players = values.shape[-1].bit_length() - 1
     weight = _weights(players, values.device)
-    scores = [values.new_zeros(values.shape[:-1])] * players
+    scores = values.new_zeros(*values.shape[:-1], players)
+    gains = values.new_empty(*values.shape[:-1], len(weight))
     for player in range(players):
         pairs = _pairs(values, player)
-        scores[player] = (pairs[..., 1, :] - pairs[..., 0, :]).flatten(-2) @ weight
-    return torch.stack(scores, -1) if players else values.new_zeros(*values.shape[:-1], 0)
+        torch.sub(pairs[..., 1, :], pairs[..., 0, :], out=gains.view(pairs[..., 0, :].shape))
+        scores[..., player] = gains @ weight
+    return scores
 
 
 def moebius(
