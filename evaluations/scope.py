@@ -188,14 +188,14 @@ class _Search:
             self.inconclusive += found is not None and found.judgement == "inconclusive"
             self.approximate += found is not None and found.judgement == "approximation error"
             self.worst = max(self.worst, 0.0 if found is None else found.measured)
-        if self.refused - before < len(block.case.target.unique()):
+        if self.refused - before < len(set(block.case.target.tolist())):
             self._count(block, len(block.members), refused=self.refused - before)
         return None
 
     def _count(self, block: Block, members: int, *, refused: int = 0) -> None:
         """Count the networks of the first `members` of which there is a row, less those that were refused."""
         about = block.case.target[block.case.target < members]
-        asked = len(about.unique())
+        asked = len(set(about.tolist()))
         self.networks += asked - refused
         self.rows += len(about) * (asked - refused) // max(1, asked)
 
