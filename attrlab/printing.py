@@ -34,7 +34,7 @@ def print_facts(name: str, facts: Iterable[tuple[str, str]]) -> None:
     console = Console()
     console.print(Text(name, style="bold"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="dim", max_width=50)
+    table.add_column(style="dim", max_width=72)
     table.add_column(overflow="fold")
     for label, text in facts:
         if text:

@@ -55,7 +55,8 @@ def test_what_is_not_refuted_says_in_how_many_cases(tmp_path):
     found = attrlab("refute", "shapley", "--axiom", "completeness", *QUICK, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert "completeness: not refuted; holds on all 216 networks" in found.stdout
-    assert "5 networks drawn at random; 1 environments" in found.stdout
+    assert "networks drawn at random" in found.stdout
+    assert "; 1 environments" in found.stdout
 
 
 @pytest.mark.parametrize(
