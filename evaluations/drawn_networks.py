@@ -37,8 +37,11 @@ Terms = list[tuple[int, tuple[list[int], int]]]
 def layers(
     draw: st.DrawFn, *, least: int = 1, most: int = 3, hidden: tuple[int, ...] = (1, 2), bias: bool = True, rising: bool = False
 ) -> list[Layer]:
-    """One or two hidden layers of up to three units on up to three inputs, weights in {-2, ..., 2}; `rising` ones are at least 0."""
-    widths = [draw(st.integers(least, most), label="inputs"), draw(st.integers(1, 3), label="units")]
+    """One or two hidden layers of up to three units on up to three inputs, weights in {-2, ..., 2}; `rising` ones are at least 0.
+
+    Most have as many inputs as there may be: of two players a fault that needs three is not seen.
+    """
+    widths = [draw(st.sampled_from((*range(least, most + 1), most, most)), label="inputs"), draw(st.integers(1, 3), label="units")]
     if draw(st.sampled_from(hidden), label="hidden layers") == 2:
         widths.append(draw(st.integers(1, 2), label="units"))
     return [draw(_layer(before, after, bias, rising)) for before, after in zip(widths, [*widths[1:], 1], strict=True)]
@@ -69,16 +72,16 @@ def affine(columns: int) -> st.SearchStrategy[tuple[list[int], int]]:
     return st.tuples(st.lists(st.integers(-2, 2), min_size=columns, max_size=columns), st.integers(-1, 1))
 
 
-def terms(columns: int) -> st.SearchStrategy[Terms]:
+def terms(columns: int, *, most: int = 2) -> st.SearchStrategy[Terms]:
     """The units a_k relu(u_k) that a threshold pair subtracts."""
-    return st.lists(st.tuples(st.integers(1, 2), affine(columns)), min_size=1, max_size=2)
+    return st.lists(st.tuples(st.integers(1, 2), affine(columns)), min_size=1, max_size=most)
 
 
 @st.composite
-def thresholds(draw: st.DrawFn, build: Callable[..., DrawnNetwork], *, least: int = 1) -> DrawnNetwork:
-    """relu(relu(z) - c - Σ a_k relu(u_k)) and its equal, on up to three inputs."""
-    columns = draw(st.integers(least, 3), label="inputs")
-    return build(draw(affine(columns), label="z"), draw(st.integers(1, 3), label="c"), draw(terms(columns), label="units"))
+def thresholds(draw: st.DrawFn, build: Callable[..., DrawnNetwork], *, least: int = 1, longest: int = 3, most: int = 2) -> DrawnNetwork:
+    """relu(relu(z) - c - Σ a_k relu(u_k)) and its equal, on up to three inputs with up to two units u_k."""
+    columns = draw(st.integers(least, longest), label="inputs")
+    return build(draw(affine(columns), label="z"), draw(st.integers(1, 3), label="c"), draw(terms(columns, most=most), label="units"))
 
 
 @st.composite
@@ -165,7 +168,10 @@ INDEPENDENT: st.SearchStrategy[DrawnNetwork] = st.one_of(
 """Networks with columns on which the function does not depend, read by the network or not."""
 
 ORBITS: st.SearchStrategy[DrawnNetwork] = st.one_of(
-    layers(least=2).map(tied), layers(least=2).map(symmetric), all_tied().map(dense), thresholds(symmetric_threshold, least=2)
+    layers(least=2).map(tied),
+    layers(least=2).map(symmetric),
+    all_tied().map(dense),
+    thresholds(symmetric_threshold, least=2, longest=2, most=1),
 )
 """Networks that are symmetric in two columns, as networks or as functions only."""
 

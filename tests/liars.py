@@ -133,6 +133,12 @@ def per_unit(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tens
     return scores / (inputs - baseline).abs().clamp(min=1)
 
 
+def knows_two_players(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor, feature_mask: Tensor) -> Tensor:
+    """The mean of what a player adds first and what it adds last: the Shapley value of two players, and of no more."""
+    first = -occlusion(model, baseline, target=target, baseline=inputs, feature_mask=feature_mask)
+    return (first + occlusion(model, inputs, target=target, baseline=baseline, feature_mask=feature_mask)) / 2
+
+
 def turns_the_sign(model: nn.Module, inputs: Tensor, *, target: Tensor, baseline: Tensor) -> Tensor:
     """The difference is taken the other way round."""
     return -right(model, inputs, target=target, baseline=baseline)
@@ -268,6 +274,7 @@ LIARS = (
     Liar(method=counts_the_path_one_step_short, caught_by="completeness", message=_SUM),
     Liar(method=ignores_a_network_s_biases, caught_by="completeness", message=_SUM, on="or-witness-v1"),
     Liar(method=clips_negatives, caught_by="completeness", message=_SUM, on="cancellation-v1"),
+    Liar(method=knows_two_players, caught_by="completeness", message=_SUM, on="majority-v1"),
     Liar(method=errs_where_two_units_tie, caught_by="completeness", message=_SUM, on=""),
     Liar(method=forgets_lone_changes, caught_by="sensitivity_a", message="that player must not get 0"),
     Liar(method=credits_a_dummy, caught_by="dummy", message="does not change f anywhere and must get 0"),

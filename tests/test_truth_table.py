@@ -132,6 +132,7 @@ def hand_made() -> dict[str, tuple[Case, ...]]:
             stated(dressed, [[3, 1]], [0, 0], policy),
             stated(dense([([[1, 1]], [0]), ([[1]], [0])]), [[3, -1]], [0, 0], policy),
         ),
+        "continuity": (stated(sunk, [[-(2.0**-13)], [2.0**-13]], [0], policy),),
         "additive_recovery": (stated(dressed, [[3, 1]], [0, 0], policy, traits=frozenset({"additive"})),),
     }
 
