@@ -93,7 +93,8 @@ def _proof(found: Exhausted) -> str:
     doubt = f"; inconclusive on {found.inconclusive:,}" if found.inconclusive else ""
     doubt += f"; up to approximation error on {found.approximate:,}" if found.approximate else ""
     refused = f"; {found.refused:,} refused" if found.refused else ""
-    return f"**holds** on {'all' if found.finished else 'the first'} {count}{doubt}{refused}"
+    bounded = "**holds** on all" if found.finished else "no counterexample among the first"
+    return f"{bounded} {count}{doubt}{refused}"
 
 
 def _row(cells: Sequence[str]) -> str:
