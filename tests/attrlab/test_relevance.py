@@ -106,7 +106,11 @@ def convolution(generator, **settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"padding": 1}, {"stride": 2}, {"dilation": 2, "bias": False}], ids=str)
-@pytest.mark.parametrize("method", [tight, lrp_gamma, z_plus, lrp_alpha_beta, lrp_w_squared, boxed], ids="tight gamma z_plus alpha_beta w_squared boxed".split())
+@pytest.mark.parametrize(
+    "method",
+    [tight, lrp_gamma, z_plus, lrp_alpha_beta, lrp_w_squared, boxed],
+    ids=["tight", "gamma", "z_plus", "alpha_beta", "w_squared", "boxed"],
+)
 def test_a_convolution_is_the_dense_layer_of_its_matrix(method, settings, generator):
     layer = convolution(generator, **settings)
     basis = torch.eye(18, dtype=torch.float64).view(18, 2, 3, 3)

@@ -137,7 +137,8 @@ def test_records_survive_distribution_over_processes(folder: Path):
     def facts(name: str) -> list[tuple[object, ...]]:
         run = json.loads((folder / name).read_text())
         verdicts = [(v["method"], v["axiom"], v["environment"], v["outcome"], v["measured"]) for v in run["verdicts"]]
-        return sorted(verdicts, key=str) + sorted(((s["evaluation"], s["value"]) for s in run["scores"] if "seconds" not in s["evaluation"]), key=str)
+        scores = [(score["evaluation"], score["value"]) for score in run["scores"] if "seconds" not in score["evaluation"]]
+        return sorted(verdicts, key=str) + sorted(scores, key=str)
 
     assert facts("alone.json") == facts("spread.json")
     assert len(facts("alone.json")) > 30
