@@ -40,6 +40,7 @@ def test_a_refutation_is_printed_written_and_stands_when_it_is_replayed(tmp_path
     assert "was changed after it was written" in edited.stderr
 
 
+@pytest.mark.slow
 def test_a_method_of_one_s_own_is_found_again_when_it_is_replayed(tmp_path):
     (tmp_path / "own.py").write_text("def mine(model, inputs):\n    return inputs\n")
     found = attrlab("refute", "own.py:mine", "--axiom", "completeness", "--json", "found.json", *QUICK, cwd=tmp_path)
@@ -59,6 +60,7 @@ def test_what_is_not_refuted_says_in_how_many_cases(tmp_path):
     assert "; 1 environments" in found.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "axiom", "said"),
     [

@@ -48,6 +48,7 @@ def test_implementation_invariance_of_deeplift_is_refuted_by_search_on_a_readabl
     assert refuted.counterexample.splitlines()[0].count("relu") <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("liar", LIARS, ids=lambda liar: f"{liar.method.__name__}-{liar.caught_by}")
 def test_search_finds_what_is_wrong_with_a_mutant(liar: Liar):
     refuted = worst(Method(name="mutant", attribute=liar.method), liar.caught_by, examples=150)
