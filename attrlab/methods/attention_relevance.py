@@ -16,6 +16,7 @@ from torch import Tensor
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.methods.calls import POWERS, Call, vanishes_at_zero
 from attrlab.methods.interception import Rules, gradient_rule, propagate
+from attrlab.methods.unit_rules import constant_scale
 
 PIECEWISE = frozenset(
     """
@@ -87,13 +88,13 @@ def attn_lrp_rules(*, epsilon: float = 1e-6) -> Rules:
         kept: Tensor = call.output * torch.where(stable == 0, 0, value / stable)
         return kept
 
-    return Rules(linear=stabilised, activation=_activation, product=_half, quotient=_over_constant, norm=_over_scale)
+    return Rules(linear=stabilised, activation=_activation, product=_half, quotient=_over_constant, norm=constant_scale)
 
 
 def relevance_patching_rules(*, frozen_attention: bool = False) -> Rules:
     """The backward rules of relevance patching; with frozen attention all of a head's relevance goes to its values."""
     softmax = _constant if frozen_attention else gradient_rule
-    return Rules(activation=_activation, product=_half, quotient=_over_constant, norm=_over_scale, softmax=softmax)
+    return Rules(activation=_activation, product=_half, quotient=_over_constant, norm=constant_scale, softmax=softmax)
 
 
 def _half(call: Call) -> Tensor:
@@ -149,27 +150,3 @@ def _power(call: Call) -> Tensor:
         return _constant(call)
     share: Tensor = call.output / exponent
     return share
-
-
-def _over_scale(call: Call) -> Tensor:
-    """(z - mean) w / scale with the scale held constant.
-
-    Raises:
-        NotApplicable: for instance norms.
-    """
-    names = {
-        "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
-        "rms_norm": ("input", "normalized_shape", "weight", "eps"),
-        "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
-    }.get(call.name)
-    if names is None:
-        raise NotApplicable(f"{call.name} has no relevance rule; write it as group_norm with one group per channel (got {call.name!r})")
-    given = {**dict(zip(names, call.arguments, strict=False)), **call.keywords}
-    z, weight, epsilon = call.x, given.get("weight"), given.get("eps")
-    whole = z.flatten(-len(given["normalized_shape"])) if "num_groups" not in given else z.reshape(len(z), given["num_groups"], -1)
-    centred = whole if call.name == "rms_norm" else whole - whole.mean(-1, keepdim=True)
-    least = epsilon if epsilon is not None else torch.finfo(z.dtype).eps if call.name == "rms_norm" else 1e-5
-    normed: Tensor = (centred * (centred.detach().square().mean(-1, keepdim=True) + least).rsqrt()).view_as(z)
-    if weight is not None:
-        normed = normed * (weight.view(-1, *[1] * (z.dim() - 2)) if "num_groups" in given else weight)
-    return normed
