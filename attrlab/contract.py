@@ -170,9 +170,18 @@ def equal_seeds_give_equal_scores(method: Method, case: Case) -> tuple[float, fl
     return gap, 0.0
 
 
+def _one_per_row(method: Method, case: Case) -> Tensor:
+    scores = explain(method, case)
+    if scores.dim() == 0 or len(scores) != len(case):
+        raise _fail(
+            method, case, "the shape of the scores", tuple(scores.shape), tuple(case.inputs.shape), "Return one score per entry of inputs"
+        )
+    return scores
+
+
 def rows_do_not_depend_on_their_batch(method: Method, case: Case) -> tuple[float, float]:
     """A row explained alone, or beside other rows, gets the scores it gets in the whole batch."""
-    whole = explain(method, case)
+    whole = _one_per_row(method, case)
     everyone = torch.arange(len(case), device=case.inputs.device)
     parts = [everyone[::2], *(row.view(1) for row in everyone)]  # a leak through the largest row shows on all rows but that one
     gaps = [_gap(explain(method, case.rows(part)), whole[part]) for part in parts]
@@ -183,7 +192,7 @@ def rows_do_not_depend_on_their_batch(method: Method, case: Case) -> tuple[float
 
 def rows_do_not_depend_on_their_order(method: Method, case: Case) -> tuple[float, float]:
     """Permuting the rows of a batch permutes the scores."""
-    whole = explain(method, case)
+    whole = _one_per_row(method, case)
     order = torch.arange(len(case) - 1, -1, -1, device=case.inputs.device)
     gap = _gap(explain(method, case.rows(order)), whole[order])
     return _bounded(

@@ -18,6 +18,7 @@ from attrlab.games import Policy
 from attrlab.method import Method
 from attrlab.registry import find_method, method_names
 from attrlab.study import WITNESS, Stage, prepare
+from evaluations.scope import SCOPES
 from synthetic import environment_ids
 from synthetic.traits import TRAITS
 
@@ -66,7 +67,7 @@ class Laboratory:
             unclaimed=options.attrlab_unclaimed,
             named=bool(options.attrlab_environment),
             refuted=_axioms(options.attrlab_refute),
-            scope=options.attrlab_scope,
+            scope=_scope(options.attrlab_scope),
             limit_s=options.attrlab_scope_seconds,
             everywhere=bool(options.attrlab_method or options.attrlab_environment or options.attrlab_everywhere),
             json=_writable("--attrlab-json", options.attrlab_json),
@@ -149,6 +150,14 @@ def _distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
 def _axioms(names: list[str]) -> tuple[str, ...]:
     """The axioms of these names; `all` stands for all of them."""
     return tuple(AXIOMS) if "all" in names else tuple(dict.fromkeys(find_axiom(name).name for name in names))
+
+
+def _scope(name: str) -> str:
+    """The name of a scope, or none."""
+    names = ("none", *SCOPES)
+    if name not in names:
+        raise InvalidInput(f"--attrlab-scope is one of {', '.join(names)} (got {name!r})")
+    return name
 
 
 def _at_least(option: str, value: int, least: int) -> int:

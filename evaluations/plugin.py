@@ -63,9 +63,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--attrlab-scope",
-        choices=("none", "tiny", "small", "default", "large"),
+        metavar="SCOPE",
         default="default",
-        help="the networks that are enumerated in a refutation (default: %(default)s)",
+        help="the networks that are enumerated in a refutation: none, tiny, small, default or large (default: %(default)s)",
     )
     group.addoption(
         "--attrlab-scope-seconds", type=float, default=30.0, metavar="S", help="for how long at most, for each axiom (default: %(default)s)"

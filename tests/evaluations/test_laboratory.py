@@ -61,6 +61,7 @@ def test_what_other_libraries_implement_is_left_out_of_the_catalogue_unless_aske
         ({"device": "gpu"}, "there is no device 'gpu': write 'cpu'"),
         ({"rows": 1}, "--attrlab-rows is at least 2 (got 1)"),
         ({"examples": 0}, "--attrlab-examples is at least 1 (got 0)"),
+        ({"scope": "huge"}, "--attrlab-scope is one of none, tiny, small, default, large (got 'huge')"),
         ({"seed": -1}, "--attrlab-seed is at least 0 (got -1)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
