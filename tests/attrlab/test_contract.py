@@ -78,5 +78,5 @@ def test_a_leak_is_seen_through_the_noise_of_one_generator_per_call(case):
 @pytest.mark.parametrize("rule", ["rows_do_not_depend_on_their_batch", "rows_do_not_depend_on_their_order"])
 @pytest.mark.parametrize("scores", [lambda model, inputs: inputs.sum(), lambda model, inputs: inputs[:1]], ids=["a number", "one row"])
 def test_scores_that_are_not_one_per_row_are_told_as_such_and_not_as_an_error_of_the_laboratory(rule, scores, case):
-    with pytest.raises(CheckFailed, match="the shape of the scores is .*, must be"):
+    with pytest.raises(CheckFailed, match=r"the shape of the scores is .*, must be"):
         BY_NAME[rule].check(Method(name="shapeless", attribute=scores), case)
