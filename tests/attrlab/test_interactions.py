@@ -6,7 +6,7 @@ import doctest
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import attrlab.methods.interactions
@@ -28,13 +28,14 @@ INDICES = [shapley_interactions, shapley_taylor, banzhaf_interactions]
 EACH = pytest.mark.parametrize("index", INDICES, ids=lambda index: index.__name__)
 
 
+@example(seed=430)  # no row has the fourth player
 @given(seed=st.integers(0, 10**6))
 @SEARCH
 def test_indices_are_those_of_their_definitions(seed):
     game = ragged(seed, rows=2, players=4)
     found = {index: index(game.model, game.inputs, **asked(game)) for index in INDICES}
     for row in range(2):
-        worth, players = worth_of(game, row), range(4)
+        worth, players = worth_of(game, row), range(found[banzhaf_interactions].shape[1])  # as many as some row has
         quadratic = twin.best_quadratic(worth, players)
         torch.testing.assert_close(found[banzhaf_interactions][row], torch.from_numpy(quadratic), atol=1e-11, rtol=0)  # least squares
         for i in players:
