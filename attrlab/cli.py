@@ -151,7 +151,7 @@ def refute_(
     axiom: Annotated[list[str] | None, typer.Option(help="this axiom; repeatable; all by default")] = None,
     environment: Annotated[list[str] | None, typer.Option(help="of the named worlds only this one; repeatable")] = None,
     scope: Annotated[str, typer.Option(help="the small networks that are enumerated: none, tiny, small, default or large")] = "default",
-    seconds: Annotated[float, typer.Option(help="how long they are enumerated for, for each axiom")] = 30.0,
+    seconds: Annotated[float, typer.Option(help="how much processor time they are enumerated for, for each axiom")] = 30.0,
     examples: Annotated[int, typer.Option(help="networks drawn at random for each axiom")] = 60,
     seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",

@@ -68,7 +68,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the networks that are enumerated in a refutation: none, tiny, small, default or large (default: %(default)s)",
     )
     group.addoption(
-        "--attrlab-scope-seconds", type=float, default=30.0, metavar="S", help="for how long at most, for each axiom (default: %(default)s)"
+        "--attrlab-scope-seconds",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="for how much processor time at most, for each axiom (default: %(default)s)",
     )
     group.addoption("--attrlab-retraining", action="store_true", help="also retrain networks: ROAR and KAR, on graphs RoLie and RoMie")
     group.addoption("--attrlab-unclaimed", action="store_true", help="also explore what a method does not claim; recorded, never asserted")

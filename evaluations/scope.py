@@ -59,7 +59,7 @@ class Exhausted:
         refusal: why the method did not apply to networks it refused, once.
         refused: how many those are; they are not among `networks`.
         finished: whether the scope was gone through to its end, or to its refutation.
-        seconds: how long it took.
+        seconds: how much processor time it took.
     """
 
     scope: str
@@ -100,7 +100,9 @@ def exhaust(
     limit_s: float = 60.0,
     progress: Callable[[Iterable[Block]], Iterable[Block]] = iter,
 ) -> Exhausted:
-    """Examine `axiom` for `method` on every network of a scope, until one refutes it or `limit_s` seconds have passed.
+    """Examine `axiom` for `method` on every network of a scope, until one refutes it or `limit_s` seconds of processor time are spent.
+
+    Processor time, so that what else the machine does at the time does not decide how far a bounded proof comes.
 
     Raises:
         KeyError: if there is no such scope.
@@ -110,12 +112,12 @@ def exhaust(
     if not can_enumerate(axiom):
         raise NotApplicable(f"{axiom.name} needs {', '.join(axiom.needs)}, which is not known of enumerated networks")
     search = _Search(method=method, axiom=axiom, tolerance=tolerance, policy=policy or Policy(), seed=seed)
-    start, finished, refutation = time.perf_counter(), True, None
+    start, finished, refutation = time.process_time(), True, None
     for block in progress(blocks(axiom, SCOPES[scope], width=search.width(axiom, SCOPES[scope]), policy=search.policy)):
         refutation = search.look(block)
         if refutation is not None:
             break
-        if time.perf_counter() - start > limit_s:
+        if time.process_time() - start > limit_s:
             finished = False
             break
     return Exhausted(
@@ -130,7 +132,7 @@ def exhaust(
         refusal=search.refusal,
         refused=search.refused,
         finished=finished,
-        seconds=time.perf_counter() - start,
+        seconds=time.process_time() - start,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from functools import partial
 
 import pytest
 import torch
@@ -49,13 +50,12 @@ def known_rows(inputs, rows=30):
 def test_information_of_the_input_is_the_divergence_from_the_masked_prior(logit, value, mask, mean, deviation):
     share = torch.tensor([[logit]], dtype=torch.float64).sigmoid()
     x, lam = torch.tensor(value, dtype=torch.float64), share.squeeze()
-    prior = Prior(
-        mask=torch.tensor([[mask]]).double(), mean=torch.tensor([[mean]]).double(), deviation=torch.tensor([[deviation]]).double()
-    )
+    wide = partial(torch.tensor, dtype=torch.float64)
+    prior = Prior(mask=wide([[mask]]), mean=wide([[mean]]), deviation=wide([[deviation]]))
     # given x, Z = λ x + (1 - λ) ε; under the prior, the same bottleneck on what the mask leaves, Z_G = λ_G x + (1 - λ_G) ε with one ε
     given_x = Normal(lam * x + (1 - lam) * mean, (1 - lam) * deviation)
     under_prior = Normal(lam * (mask * x + (1 - mask) * mean) + (1 - lam) * mean, (1 - lam * mask) * deviation)
-    found = input_information(share, functional.logsigmoid(torch.tensor([[-logit]]).double()), x.view(1, 1), prior)
+    found = input_information(share, functional.logsigmoid(wide([[-logit]])), x.view(1, 1), prior)
     assert float(found) == pytest.approx(float(kl_divergence(given_x, under_prior)), rel=1e-6, abs=1e-9)
 
 
