@@ -40,6 +40,8 @@ class Case:
             h stays where one term takes it.
         branches: (coefficient, network) of which the network is the sum, joined by a linear unit.
         supports: the players that each output depends on at most.
+        learnt: networks that were trained on rows of this kind, by what they learnt: "true" labels, the "same" ones from another start, and
+            "permuted" ones.
         lipschitz: |f(x) - f(y)| is at most this times the largest |x_i - y_i|.
     """
 
@@ -68,6 +70,7 @@ class Case:
     branches: tuple[tuple[float, nn.Module], ...] = ()
     supports: Tensor | None = None  # (outputs, players) bool
     lipschitz: float | None = None
+    learnt: Callable[[], Mapping[str, nn.Module]] | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -91,7 +94,13 @@ class Case:
 
         `reference` stays where it is not among the `changes`; the twin is the network's own and goes with it.
         """
-        unknown: dict[str, Any] = {name: None for name in OF_ROWS} | {"others": {}, "branches": (), "supports": None, "lipschitz": None}
+        unknown: dict[str, Any] = {name: None for name in OF_ROWS} | {
+            "others": {},
+            "branches": (),
+            "supports": None,
+            "lipschitz": None,
+            "learnt": None,
+        }
         return replace(self, **{**unknown, "traits": frozenset(), "twin": None, "seeds": self._seeds(), **changes})
 
     def offers(self, seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -176,8 +176,28 @@ def case_of(environment: Environment, batch: Batch, policy: Policy) -> Case:
         reference=drawn.to(device=policy.device, dtype=policy.dtype),
         twin=_placed(environment.twin, policy),
         traits=environment.traits,
+        learnt=_learnt(environment, policy),
         **known_of(environment, batch),  # type: ignore[arg-type]
     )
+
+
+def _learnt(environment: Environment, policy: Policy) -> Callable[[], Mapping[str, nn.Module]]:
+    """Networks trained on rows of the environment when they are first asked for; a refusal is remembered as well."""
+    found: list[Mapping[str, nn.Module] | NotApplicable] = []
+
+    def ask() -> Mapping[str, nn.Module]:
+        from attrlab.retraining.relearning import learn
+
+        if not found:
+            try:
+                found.append(learn(environment, device=policy.device, dtype=policy.dtype))
+            except NotApplicable as refusal:
+                found.append(refusal)
+        if isinstance(found[0], NotApplicable):
+            raise NotApplicable(str(found[0]))
+        return found[0]
+
+    return ask
 
 
 Twin = Callable[[], tuple[nn.Module, Callable[[Tensor], Any]]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from attrlab.metrics import randomisation, targets
+from attrlab.metrics import label_randomisation, randomisation, targets
 from attrlab.study import score
 from evaluations import cells, judging
 from evaluations.laboratory import Laboratory
@@ -14,7 +14,7 @@ from evaluations.plugin import laboratory_of
 
 pytestmark = pytest.mark.attrlab
 
-AMONG = (*randomisation.METRICS, *targets.METRICS)
+AMONG = (*randomisation.METRICS, *label_randomisation.METRICS, *targets.METRICS)
 DESIGNED = frozenset(world for metric in targets.METRICS for world in metric.worlds)
 
 
@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_sanity_checks_are_recorded(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:
-    """Randomised parameters, other targets, null, repeated and class-specific patches."""
+    """Randomised parameters and labels, other targets, null, repeated and class-specific patches."""
     __tracebackhide__ = True
     with judging.measured(request.node.user_properties, cell, evaluation="randomisation"):
         stage = laboratory.stage(cell.environment)

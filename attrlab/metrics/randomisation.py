@@ -123,8 +123,27 @@ def similarity_after_randomisation(
     Differs from the paper in: the class that is explained stays the row's target.
     """
     others = explanations(explain, case, kind=kind, stages=stages, keep_signs=keep_signs, seed=seed)
-    found = torch.stack([_alike(case, scores, other, alike, sign) for other in others])
+    found = torch.stack([similarity_of(case, scores, other, alike=alike, sign=sign) for other in others])
     return found.nanmean(0)
+
+
+def similarity_of(
+    case: Case,
+    scores: Tensor,  # (batch, players)
+    other: Tensor,  # (batch, players)
+    *,
+    alike: Alike,
+    sign: Sign,
+) -> Tensor:  # (batch,) float64
+    """How alike two explanations of the same rows are.
+
+    Raises:
+        NotApplicable: if maps are wanted of rows that are not images.
+    """
+    if alike == "spearman":
+        return spearman(scores.to(other), other, present_players(case), sign=sign)
+    maps = [_map(case, values, sign) for values in (scores.to(other), other)]
+    return ssim(*maps) if alike == "ssim" else hog_similarity(*maps)
 
 
 def present_players(
@@ -145,13 +164,6 @@ def _explanations(known: Explainer, case: Case, kind: Kind, stages: int, keep_si
         network = randomised(case.model, group, generator=torch.Generator().manual_seed(seed), keep_signs=keep_signs)
         found.append(known(unknown, model=network))
     return torch.stack(found)
-
-
-def _alike(case: Case, scores: Tensor, other: Tensor, alike: Alike, sign: Sign) -> Tensor:
-    if alike == "spearman":
-        return spearman(scores.to(other), other, present_players(case), sign=sign)
-    maps = [_map(case, values, sign) for values in (scores.to(other), other)]
-    return ssim(*maps) if alike == "ssim" else hog_similarity(*maps)
 
 
 def _map(case: Case, scores: Tensor, sign: Sign) -> Tensor:  # (batch, height, width)

@@ -107,7 +107,7 @@ def world(
     wanted = train + test
     batch = environment.sample(wanted * (TRIES if environment.outputs > 1 else 2), torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        labels, classes, rule = _classes(id, environment.model(batch.inputs))
+        labels, classes, rule = labels_of(id, environment.model(batch.inputs))
     clear = labels >= 0
     if environment.outputs > 1:
         clear &= labels == batch.target
@@ -201,7 +201,7 @@ def _players(row: Tensor) -> Tensor:
     return torch.arange(row.numel()).view(row.shape)
 
 
-def _classes(id: str, outputs: Tensor) -> tuple[Tensor, int, str]:  # (rows,) int64, -1 where none; how many; in words
+def labels_of(id: str, outputs: Tensor) -> tuple[Tensor, int, str]:  # (rows,) int64, -1 where none; how many; in words
     """The class of each row by the network's outputs, (rows, outputs)."""
     if outputs.shape[1] > 1:
         best = outputs.topk(2, dim=1).values
