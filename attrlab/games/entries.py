@@ -14,7 +14,7 @@ from torch import Tensor
 
 Write = Callable[[Tensor, Tensor, Tensor], None]
 """write(selection, sample, out): what share of each entry some jobs keep, 0 to 1, into `out` (rows, entries). `selection` (rows,) int64 are
-the jobs, ascending; `sample` (rows,) int64 are their rows of the game."""
+the jobs, ascending; `sample` (rows,) int64 are their rows of the game, or (1,) where all ask about the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,8 @@ def _from_players(keep: Callable[[Tensor], Tensor], entries: Entries) -> Write:
         shares = _numbers(shares).to(entries.dtype)
         if entries.repeats == 0:
             shares = torch.nn.functional.pad(shares, (0, 1), value=1.0)
-        if len(entries.owner) == 1:
-            torch.index_select(shares, 1, entries.owner[0], out=out)
+        if len(entries.owner) == 1 or len(sample) == 1:
+            torch.index_select(shares, 1, entries.owner[sample[0] if len(entries.owner) > 1 else 0], out=out)
         else:
             torch.gather(shares, 1, entries.owner.index_select(0, sample), out=out)
 

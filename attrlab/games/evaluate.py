@@ -12,18 +12,19 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput, NotApplicable
-from attrlab.games.entries import Write, writer
+from attrlab.games.entries import writer
 from attrlab.games.footprint import Footprint
 from attrlab.games.game import Game
 from attrlab.games.imputers import keep_baseline
 from attrlab.games.plan import Jobs
 from attrlab.games.policy import applied, keep_freed_memory
-from attrlab.games.rows import Rows, lay_out, make
+from attrlab.games.rows import changes_of, lay_out, make, runs_within
 
 Progress = Callable[[int, int], None]
 
@@ -104,13 +105,14 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
     _require_whole(game, jobs, chosen)
     keep_freed_memory()
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    write = writer(jobs, jobs.keep, rows.entries)
+    write, changes = writer(jobs, jobs.keep, rows.entries), changes_of(sample)
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(total)
         part = slice(done, done + here)
         footprint = None if limit else Footprint(here)
-        outputs = _attempt(game, rows, write, chosen[part], sample[part], footprint)
+        made = partial(make, rows, write, chosen[part], sample[part], runs=runs_within(rows, changes, done, done + here))
+        outputs = _attempt(game, made, here, footprint)
         if outputs is None:
             limit = _halved(game, here)
             continue
@@ -149,10 +151,10 @@ def _first(total: int) -> int:
     return total if total <= FIRST + 1 else FIRST
 
 
-def _attempt(game: Game, rows: Rows, write: Write, chosen: Tensor, sample: Tensor, footprint: Footprint | None) -> Tensor | None:
+def _attempt(game: Game, made: Callable[[], Tensor], rows: int, footprint: Footprint | None) -> Tensor | None:
     """The logits of one chunk, or None where memory did not suffice."""
     try:
-        inputs = make(rows, write, chosen, sample)
+        inputs = made()
         with footprint or nullcontext():
             outputs = game.model(inputs)
     except (RuntimeError, MemoryError) as error:
@@ -162,7 +164,7 @@ def _attempt(game: Game, rows: Rows, write: Write, chosen: Tensor, sample: Tenso
     if outputs is None and torch.device(game.policy.device).type == "cuda":
         torch.cuda.empty_cache()
     if outputs is not None:
-        _require_outputs(outputs, len(sample))
+        _require_outputs(outputs, rows)
         if footprint is not None:
             footprint.make(inputs)
             footprint.see(inputs, outputs)

@@ -99,9 +99,9 @@ class Levels:
         threshold = self.threshold.to(entries.dtype).flatten()
 
         def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
-            torch.index_select(rank, 0, sample, out=out)
+            ranks = rank.index_select(0, sample) if len(sample) == 1 else torch.index_select(rank, 0, sample, out=out)
             own = threshold.index_select(0, selection).unsqueeze(1)
-            torch.lt(out, own, out=out) if inserting else torch.ge(out, own, out=out)
+            torch.lt(ranks, own, out=out) if inserting else torch.ge(ranks, own, out=out)
 
         return write
 
@@ -202,9 +202,9 @@ class Masks:
 
     def keys(self, zobrist: Tensor) -> Tensor:
         """Sum the members' numbers, a bounded block of jobs at a time."""
-        block = max(1, 2**20 // max(1, self.mask.shape[1]))
+        block = max(1, 2**17 // max(1, self.mask.shape[1]))
         starts = range(0, len(self), block)
-        parts = [torch.where(self.mask[i : i + block], zobrist[self.sample[i : i + block]], 0).sum(1) for i in starts]
+        parts = [(zobrist[self.sample[i : i + block]] * self.mask[i : i + block]).sum(1) for i in starts]
         return torch.cat(parts) if parts else self.sample
 
     def keep(self, selection: Tensor) -> Tensor:
@@ -240,7 +240,7 @@ class Without:
         owner, player = entries.owner.to(entries.dtype), self.player.to(entries.dtype)
 
         def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
-            own = owner if len(owner) == 1 else torch.index_select(owner, 0, sample, out=out)
+            own = owner if len(owner) == 1 else owner.index_select(0, sample)
             torch.ne(own, player.index_select(0, selection).unsqueeze(1), out=out)
 
         return write
@@ -288,7 +288,7 @@ class Joined:
             cuts = [0, *torch.searchsorted(selection, stops).tolist()]
             for own, start, begin, end in zip(writes, starts, cuts, cuts[1:], strict=False):
                 if begin < end:
-                    own(selection[begin:end] - start, sample[begin:end], out[begin:end])
+                    own(selection[begin:end] - start, sample if len(sample) == 1 else sample[begin:end], out[begin:end])
 
         return write
 

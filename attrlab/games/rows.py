@@ -6,7 +6,9 @@ imputer and network through a permuted view, so nothing is converted per chunk.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,6 +17,9 @@ from attrlab.games.entries import Entries, Write
 from attrlab.games.game import Game
 from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
+
+RUN = 2**16
+"""Entries of consecutive jobs of one row from which on it is faster to read that row in place than to copy it for each job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +47,52 @@ def make(
     write: Write,
     selection: Tensor,  # (chunk,) int64, ascending
     sample: Tensor,  # (chunk,) int64
+    *,
+    runs: tuple[int, ...] = (),
 ) -> Tensor:  # (chunk, *features)
-    """The inputs of one chunk: shares are written once, and interpolated in place."""
+    """The inputs of one chunk: shares are written once, and interpolated in place.
+
+    `runs` are the places at which jobs of another row begin, where that is worth knowing: a run's rank and input are then read from one
+    row, and not copied for each job.
+    """
     shares = rows.inputs.new_empty(len(sample), rows.entries.owner.shape[1])
+    if runs:
+        _by_run(rows, write, selection, sample, shares, runs)
+        return _shown(rows, shares)
     write(selection, sample, shares)
     inputs, baseline = (_of_samples(tensor.flatten(1), sample) for tensor in (rows.inputs, rows.baseline))
     if rows.imputer is keep_baseline:
         return _shown(rows, torch.lerp(baseline, inputs, shares, out=shares))
     return rows.imputer.impute(_shown(rows, inputs), _shown(rows, baseline), _shown(rows, shares != 0), sample)
+
+
+def runs_within(
+    rows: Rows,
+    changes: list[int],
+    begin: int,
+    end: int,
+) -> tuple[int, ...]:
+    """Where, within the jobs from `begin` to `end`, those of another row begin; empty where runs are too short to be worth it.
+
+    Args:
+        rows: as they lie in memory.
+        changes: of the whole plan, ascending.
+        begin: the first job.
+        end: behind the last one.
+    """
+    if rows.imputer is not keep_baseline or rows.inputs.is_cuda:
+        return ()
+    within = changes[bisect_right(changes, begin) : bisect_left(changes, end)]
+    worth = (end - begin) * rows.entries.owner.shape[1] >= RUN * (len(within) + 1)
+    return (0, *(change - begin for change in within)) if worth else ()
+
+
+def changes_of(
+    sample: Tensor,  # (jobs,) int64
+) -> list[int]:
+    """The jobs that ask about another row than the job before; none are listed where they are too many to matter."""
+    found = (sample[1:] != sample[:-1]).nonzero().squeeze(1) + 1
+    return found.tolist()
 
 
 def is_channels_last(
@@ -60,6 +103,15 @@ def is_channels_last(
     if inputs.dim() != 4 or policy.memory_format == "contiguous":
         return False
     return policy.memory_format == "channels_last" or (inputs.shape[1] > 1 and inputs.dtype != torch.float64)
+
+
+def _by_run(rows: Rows, write: Write, selection: Tensor, sample: Tensor, shares: Tensor, runs: tuple[int, ...]) -> None:
+    """Write and interpolate the shares of each run against its one row."""
+    inputs, baseline = rows.inputs.flatten(1), rows.baseline.flatten(1)
+    for begin, end in pairwise((*runs, len(sample))):
+        own, row = shares[begin:end], int(sample[begin])
+        write(selection[begin:end], sample[begin : begin + 1], own)
+        torch.lerp(baseline[row if len(baseline) > 1 else 0], inputs[row], own, out=own)
 
 
 def _repeats(owner: Tensor, players: int) -> int:

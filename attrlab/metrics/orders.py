@@ -83,12 +83,17 @@ def seeded_ranks(
     orders: int = ORDERS,
 ) -> Tensor:  # (2 x orders, batch, players) int64
     """Ranks of the players in which ties are broken by fixed random keys, the same for every row, each order beside its reverse."""
-    players = ranked.order.shape[1]
-    keys = torch.rand(orders, 1, players, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64).to(ranked.order.device)
-    block = ranked.of_players(ranked.first).double()
-    absent = ~ranked.of_players(ranked.inside())
-    whole = torch.cat([block + keys, block + (1 - keys)]).masked_fill(absent, 2.0 * players + 1)
-    return whole.argsort(dim=2, stable=True).argsort(dim=2)
+    players, device = ranked.order.shape[1], ranked.order.device
+    keys = torch.rand(orders, players, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64).to(device)
+    places = keys.argsort(dim=1, stable=True).argsort(dim=1)
+    ranks = ranked.of_players(_positions(ranked)).repeat(2 * orders, 1, 1)
+    row, position = ((ranked.last > ranked.first) & ranked.inside()).nonzero(as_tuple=True)
+    player = ranked.order[row, position]
+    block = (row * players + ranked.first[row, position]) * players
+    for rank_of, place in zip(ranks, (*places, *(players - 1 - places)), strict=True):
+        arriving = player[(block + place[player]).argsort()]  # a block keeps its positions, so rows and blocks stay where they are
+        rank_of[row, arriving] = position
+    return ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +175,7 @@ class _Read:
 
 def _read(answers: Answers, scores: Tensor, order: Order, mode: Mode, ranking: str, steps: int | None) -> _Read:
     """Ask for every coalition that the mean curve of these scores needs."""
-    scores = scores.detach().to(answers.game.inputs.device)
-    ranked = rank(scores.abs() if ranking == "absolute" else scores, answers.game.present, descending=order == "morf")
+    ranked = answers.reduced(scores, ("ranked", order, ranking), lambda: _ranked(answers.game, scores, order, ranking))
     counts = _counts(ranked, steps)
     begin = _start_of(ranked, counts)
     inside = counts > begin
@@ -193,13 +197,18 @@ def _read(answers: Answers, scores: Tensor, order: Order, mode: Mode, ranking: s
     )
 
 
+def _ranked(game: Game, scores: Tensor, order: Order, ranking: str) -> Ranking:
+    scores = scores.detach().to(game.inputs.device)
+    return rank(scores.abs() if ranking == "absolute" else scores, game.present, descending=order == "morf")
+
+
 def _curve(answers: Answers, read: _Read, value: Value) -> Curve:
     """The mean curve of one value function."""
     found = worth(read.logits, answers.game.target[read.sample], value=value).double()
     counts, points = read.counts, read.levels * read.counts.numel()
     values = found[:points].view(read.levels, *counts.shape).mean(0)
     if len(read.tables):
-        values = torch.where(read.exact, _means(read.tables, found[points:], read.begin, counts), values)
+        values[read.exact] = _means(read.tables, found[points:], read.begin, counts, read.exact)
     undefined = ~read.ranked.defined | (read.ranked.count == 0)
     return Curve(
         fraction=counts.double() / read.ranked.count.clamp(min=1).unsqueeze(1),
@@ -207,6 +216,10 @@ def _curve(answers: Answers, read: _Read, value: Value) -> Curve:
         valid=torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) > 0], 1) & ~undefined.unsqueeze(1),
         forwards=answers.forwards,
     )
+
+
+def _positions(ranked: Ranking) -> Tensor:  # (batch, players) int64
+    return torch.arange(ranked.order.shape[1], device=ranked.order.device).expand_as(ranked.order)
 
 
 def _start_of(ranked: Ranking, counts: Tensor) -> Tensor:  # (batch, points) int64
@@ -222,8 +235,7 @@ def _exact_blocks(game: Game, ranked: Ranking, begin: Tensor, inside: Tensor) ->
     before = torch.cat([torch.zeros_like(ranked.count).unsqueeze(1), live.long().cumsum(1)], 1)
     behind = before.gather(1, ranked.last + 1) - before.gather(1, ranked.first)
     needed = torch.zeros_like(live).scatter_reduce_(1, begin.clamp(max=live.shape[1] - 1), inside, "amax")
-    position = torch.arange(live.shape[1], device=live.device)
-    heads = needed & (ranked.first == position) & ranked.inside() & (behind <= EXACT)
+    heads = needed & (ranked.first == _positions(ranked)) & ranked.inside() & (behind <= EXACT)
     row, start = heads.nonzero(as_tuple=True)
     at = torch.full_like(ranked.order, -1)
     at[row, start] = torch.arange(len(row), device=live.device)
@@ -248,8 +260,8 @@ def _tables(blocks: _Blocks, ranked: Ranking, mode: Mode) -> _Tables:
     )
 
 
-def _means(tables: _Tables, table: Tensor, begin: Tensor, counts: Tensor) -> Tensor:  # (batch, points) float64
-    """E(j) at every point inside a block that is read exactly; anything elsewhere."""
+def _means(tables: _Tables, table: Tensor, begin: Tensor, counts: Tensor, exact: Tensor) -> Tensor:  # (exact points,) float64
+    """E(j) at every point inside a block that is read exactly."""
     blocks = tables.blocks
     bits = tables.code.unsqueeze(1) >> torch.arange(EXACT, device=table.device)
     taken = (bits & 1).sum(1)
@@ -257,11 +269,12 @@ def _means(tables: _Tables, table: Tensor, begin: Tensor, counts: Tensor) -> Ten
     sizes = torch.arange(EXACT + 1, device=table.device)
     live, size = blocks.live.unsqueeze(1), blocks.size.unsqueeze(1)
     by_size = sums / _choose(live, sizes.expand_as(sums)).clamp(min=1)
-    block = blocks.at.gather(1, begin.clamp(max=blocks.at.shape[1] - 1)).clamp(min=0)
-    j = (counts - begin).unsqueeze(2)
+    row, _ = exact.nonzero(as_tuple=True)
+    block = blocks.at[row, begin[exact]]
+    j = (counts - begin)[exact].unsqueeze(1)
     live, size = live[block], size[block]
     share = _choose(live, sizes) * _choose(size - live, j - sizes) / _choose(size, j).clamp(min=1)
-    return (share * by_size[block]).sum(2)
+    return (share * by_size[block]).sum(1)
 
 
 def _choose(n: Tensor, k: Tensor) -> Tensor:
