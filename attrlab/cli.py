@@ -135,14 +135,17 @@ def reliability_(
     environment: Annotated[list[str] | None, typer.Option(help="an id, with knobs behind it as in 'ID redundant=0'; repeatable")] = None,
     rows: Annotated[int, typer.Option(min=2, help="rows of each environment")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="seed of every draw")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="from that seed on; a word is given only where all of them agree")] = 1,
     json: Annotated[Path | None, typer.Option(help="write every judgement to this file")] = None,
     html: Annotated[Path | None, typer.Option(help="write the page to this file")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="write the table of evaluations to this file")] = None,
 ) -> None:
     """Judge the evaluations themselves by the exact truth: which can be trusted for what?"""
     from attrlab.reliability import WORLDS
     from attrlab.reliability.command import run
 
-    run(environment or WORLDS, rows=rows, seed=seed, json=json, html=html, progress=_shown_progress)
+    files = {"json": json, "html": html, "markdown": markdown}
+    run(environment or WORLDS, rows=rows, seed=seed, seeds=seeds, **files, progress=_shown_progress)
 
 
 @app.command("refute")

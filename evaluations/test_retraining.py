@@ -14,12 +14,12 @@ import pytest
 
 from attrlab.errors import CheckFailed, NotApplicable
 from attrlab.method import Method
+from attrlab.metrics.student import mean_and_half_width
 from attrlab.record import Score
 from attrlab.registry import find_method
 from attrlab.retraining import Data, Retraining, Settings, retrain, separated, world
 from attrlab.retraining.jobs import KAR, ROAR, Protocol
 from attrlab.retraining.stacked import Training
-from attrlab.retraining.student import mean_and_half_width
 from attrlab.retraining.verdicts import SUSPECT, areas, differences
 from attrlab.study import applies
 from evaluations import cells, judging

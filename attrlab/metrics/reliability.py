@@ -88,10 +88,15 @@ def candidates(
     *,
     magnitudes: bool = False,
     methods: Sequence[Tensor] = (),  # each (rows, players)
+    seed: int = 0,
 ) -> Tensor:  # (sets, rows, players)
-    """Everything a metric is asked about, in the order that `weigh` reads: truth, inverted truth, random scores, ladders, methods."""
-    floor = [noise_like(truth, seed) for seed in range(SEEDS)]
-    rungs = [rung for seed in range(SEEDS) for rung in ladder(truth, seed=seed)]
+    """Everything a metric is asked about, in the order that `weigh` reads: truth, inverted truth, random scores, ladders, methods.
+
+    Random scores are others for every `seed`.
+    """
+    noises = range(seed * SEEDS, (seed + 1) * SEEDS)
+    floor = [noise_like(truth, noise) for noise in noises]
+    rungs = [rung for noise in noises for rung in ladder(truth, seed=noise)]
     return torch.stack([truth, inverted(truth, magnitudes=magnitudes), *floor, *rungs, *(found.to(truth) for found in methods)])
 
 

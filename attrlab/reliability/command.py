@@ -29,10 +29,13 @@ def study(
     *,
     rows: int = 12,
     seed: int = 0,
+    seeds: int = 1,
     questions: Sequence[Question] = QUESTIONS,
     progress: Progress = iter,
 ) -> tuple[Judgement, ...]:
-    """Judge every evaluation on every one of these worlds.
+    """Judge every evaluation on every one of these worlds, once for each of `seeds` seeds from `seed` on.
+
+    Another seed means other rows, other random scores and ladders, another draw of every drawn imputer, and other noise of methods.
 
     Raises:
         UnknownName, InvalidInput: if a world or one of its knobs is unknown.
@@ -40,25 +43,34 @@ def study(
     found: list[Judgement] = []
     for place in progress(places):
         id, knobs = parted(place)
-        found += judge(prepare(id, rows=rows, seed=seed, **knobs), place=place, questions=questions)
+        for number in range(seed, seed + seeds):
+            found += judge(prepare(id, rows=rows, seed=number, **knobs), place=place, questions=questions)
     return tuple(found)
 
 
 def run(
-    places: Sequence[str], *, rows: int, seed: int, json: Path | None, html: Path | None, progress: Progress = iter
+    places: Sequence[str],
+    *,
+    rows: int,
+    seed: int,
+    seeds: int = 1,
+    json: Path | None = None,
+    html: Path | None = None,
+    markdown: Path | None = None,
+    progress: Progress = iter,
 ) -> tuple[Judgement, ...]:
-    """Judge, print what was found of every evaluation, and write the records and the page that were asked for."""
+    """Judge, print what was found of every evaluation, and write the records, the page and the table that were asked for."""
     torch.set_num_threads(1)  # two threads on networks of this size are 10 to 40 times slower than one
     policy, started = Policy(), time.perf_counter()
     with applied(policy):
-        found = study(places, rows=rows, seed=seed, progress=progress)
+        found = study(places, rows=rows, seed=seed, seeds=seeds, progress=progress)
         far = tuple(biases(BIASED if tuple(places) == WORLDS else places, rows=rows, seed=seed))
     record = Run(
         verdicts=(),
         scores=(),
         judgements=found,
         biases=far,
-        policy=policy.describe() | {"seed": seed, "rows": rows},
+        policy=policy.describe() | {"seed": seed, "seeds": seeds, "rows": rows},
         versions=versions(),
         seconds=time.perf_counter() - started,
     )
@@ -71,6 +83,11 @@ def run(
 
         write_page(record, html)
         print(f"page: {html}")
+    if markdown is not None:
+        from attrlab.report.reliability_table import markdown_of
+
+        write_atomically(markdown, markdown_of(record))
+        print(f"table: {markdown}")
     return found
 
 

@@ -24,7 +24,7 @@ from attrlab.games import Imputer, keep_baseline, rank
 from attrlab.games.imputers_domain import ATOMS
 from attrlab.games.imputers_domain import unseen as shares
 from attrlab.games.plan import Masks
-from attrlab.metrics import Metric, perturbation, soundness_completeness, subsets
+from attrlab.metrics import Metric, cost, perturbation, soundness_completeness, subsets
 from attrlab.metrics.agreement import rank_correlation
 from attrlab.metrics.answers import Answers
 from attrlab.metrics.metric import Question
@@ -69,6 +69,11 @@ class Trial:
     tall: Stage
     answers: Answers
 
+    @property
+    def copies(self) -> int:
+        """How often the rows are repeated."""
+        return len(self.tall.game) // len(self.stage.case)
+
 
 def trial(stage: Stage, *, place: str = "", panel: Sequence[str] = PANEL) -> Trial:
     """Ask the panel about a stage; methods that do not apply or fail are left out."""
@@ -94,14 +99,16 @@ def judge(
 ) -> Iterator[Judgement]:
     """Judge metrics on a stage, those of `IMPUTED` under every imputer; metrics that call the method again by the panel's order alone.
 
-    A metric that does not apply is a judgement with the reason and no numbers; `place` is its name of the world, its id by default.
+    Counted passes and seconds are no opinion of an attribution and are not judged. A metric that does not apply is a judgement with the
+    reason and no numbers; `place` is its name of the world, its id by default.
     """
     asked = trial(stage, place=place, panel=panel)
-    chosen = [metric for question in questions for metric in metrics_of(stage.environment, question=question)]
-    for number, imputer in enumerate(imputers_of(stage)):
+    chosen = [metric for question in questions for metric in metrics_of(stage.environment, question=question) if metric not in cost.METRICS]
+    pairs = zip(imputers_of(stage), imputers_of(stage, copies=asked.copies), strict=True)
+    for number, (once, imputer) in enumerate(pairs):
         here = [metric for metric in chosen if metric in IMPUTED or number == 0]
         if here:
-            share = unseen_share(stage, imputer)
+            share = unseen_share(stage, once)
             for metric in here:
                 yield judged(asked, metric, imputer=imputer, unseen=share if metric in IMPUTED else math.nan)
 
@@ -140,7 +147,7 @@ def unseen_share(stage: Stage, imputer: Imputer) -> float:
 def _weighed(asked: Trial, metric: Metric, imputer: Imputer) -> dict[str, Any]:
     """All candidates, one tall question."""
     magnitudes = metric.ranking == "absolute"
-    sets = candidates(asked.truth, magnitudes=magnitudes, methods=tuple(asked.panel.values()))
+    sets = candidates(asked.truth, magnitudes=magnitudes, methods=tuple(asked.panel.values()), seed=asked.stage.seed)
     scores = sets.flatten(0, 1)
     if metric.question == "game":
         with torch.no_grad():

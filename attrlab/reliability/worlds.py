@@ -14,12 +14,14 @@ import torch
 
 from attrlab.games import Imputer, keep_baseline
 from attrlab.games.imputers import fill
-from attrlab.games.imputers_data import channel_mean, marginal
+from attrlab.games.imputers_data import channel_mean, conditional, marginal, partner
 from attrlab.games.imputers_graphs import drop_node, mean_features, rewire, zero_features
 from attrlab.games.imputers_images import blur, noisy_linear
 from attrlab.study import REFERENCE, REFERENCE_SEED, Stage
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from synthetic import Environment
 
 PANEL = (
@@ -85,6 +87,9 @@ WORLDS = (
 )
 """Some worlds of every kind and modality; behind a space, a knob and its value."""
 
+STATES, DRAWN = 4096, 0x9A27_4E20
+"""Rows that conditional draws are taken from, and where the seeds of all drawn imputers begin, apart from those of explained rows."""
+
 KINDS = {
     "unseen_sensitive": "reacts to unseen values",
     "saw_toothed": "saw-toothed",
@@ -107,10 +112,11 @@ def kind_of(environment: Environment) -> str:
     return next((word for trait, word in KINDS.items() if trait in environment.traits), "interacting")
 
 
-def imputers_of(stage: Stage) -> tuple[Imputer, ...]:
+def imputers_of(stage: Stage, *, copies: int = 1) -> tuple[Imputer, ...]:
     """The imputers that make sense for the rows of a stage, that of its own game first.
 
-    On worlds that react to unseen values, one fills with a value that no data hold.
+    Where a world's rows can be enumerated, one draws from the data given exactly what is kept; sequences are corrupted from a partner. On
+    worlds that react to unseen values, one fills with a value that no data hold. `copies` says how often a game repeats the rows.
     """
     modality, found = stage.environment.modality, [keep_baseline]
     reference = stage.environment.sample(REFERENCE, torch.Generator().manual_seed(REFERENCE_SEED)).inputs.to(stage.case.inputs)
@@ -122,6 +128,23 @@ def imputers_of(stage: Stage) -> tuple[Imputer, ...]:
         nodes = stage.batch.inputs.shape[1]
         on_nodes = bool((stage.batch.feature_mask[..., nodes:] >= 0).any())
         found += [zero_features(), drop_node(), mean_features()] if on_nodes else [rewire()]
+    if modality == "sequence":
+        found += [partner(_drawn(stage, len(stage.case)).repeat(copies, *(1,) * (stage.case.inputs.dim() - 1)))]
+    if stage.environment.lattice is not None:
+        found += [conditional(_states(stage))]
     if modality == "image" and "unseen_sensitive" in stage.environment.traits:
         found += [fill(reference.new_ones(reference.shape[1], 1, 1), name="unseen colour", leaves="always")]
-    return (*found, marginal(reference))
+    return (*found, marginal(_drawn(stage, 1)))
+
+
+def _drawn(stage: Stage, rows: int) -> Tensor:  # (rows, *features)
+    """Rows of the data apart from those of the stage, others for every seed."""
+    return stage.environment.sample(rows, torch.Generator().manual_seed(DRAWN + stage.seed)).inputs.to(stage.case.inputs)
+
+
+def _states(stage: Stage) -> Tensor:  # (states, *features)
+    """Rows as often as the world draws them, so that the first that agrees is a draw given what is kept; and the rows asked about.
+
+    The latter are there for a kept set that no drawn row agrees with; each is one state among thousands.
+    """
+    return torch.cat([_drawn(stage, STATES), stage.batch.inputs.to(stage.case.inputs)])

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrlab.record import Judgement
-from attrlab.reliability.verdicts import GRADES, Grade, grade, sentence
-from attrlab.report.wording import UNDEFINED, hundredths, precise
+from attrlab.reliability.verdicts import GRADES, OWN, Grade, by_cell, grade, sentence, settled
+from attrlab.report.wording import UNDEFINED, counted, hundredths, precise
 
 QUESTIONS = {
     "game": "asks the network for more answers",
@@ -31,6 +31,7 @@ _TONES: dict[Grade, str] = {
     "one-sided": "inconclusive",
     "blind": "refuted",
     "misleads": "refuted",
+    "unsettled": "inconclusive",
     "undefined": "unclaimed",
 }
 
@@ -39,11 +40,13 @@ def section(found: Sequence[Judgement]) -> dict[str, Any]:
     """Everything that the page shows of judgements; empty where there are none."""
     if not found:
         return {}
-    own = [one for one in found if one.imputer in ("own", "baseline")]
+    own = [one for one in found if one.imputer in OWN]
+    seeds = len({one.seed for one in found})
     kinds = list(dict.fromkeys(one.kind for one in own))
     modalities = list(dict.fromkeys(one.modality for one in own))
     return {
-        "legend": [(name, _TONES[name], meaning) for name, meaning in GRADES.items()],
+        "seeds": seeds,
+        "legend": [(name, _TONES[name], meaning) for name, meaning in GRADES.items() if seeds > 1 or name != "unsettled"],
         "kinds": [(kind, len({one.environment for one in own if one.kind == kind})) for kind in kinds],
         "modalities": [(name, len({one.environment for one in own if one.modality == name})) for name in modalities],
         "groups": [_group(question, own, found, kinds, modalities) for question in QUESTIONS if _asks(own, question)],
@@ -72,7 +75,7 @@ def _group(
 
 def _cell(found: Sequence[Judgement]) -> dict[str, Any]:
     """How many of these worlds are trusted, the median order of methods, and what the others say."""
-    grades = Counter(grade(one) for one in found)
+    grades = Counter(settled(seeds) for seeds in by_cell(found).values())
     judged = sum(count for name, count in grades.items() if name != "undefined")
     if not judged:
         return {"tone": "unclaimed", "text": "–", "order": "", "title": "not defined there"}
@@ -102,21 +105,27 @@ def _unseen(found: Sequence[Judgement]) -> dict[str, Any]:
     places = list(dict.fromkeys(one.environment for one in found if one.environment.startswith("unseen-colour-v1")))
     if len(places) < 2:
         return {}
-    here = [one for one in found if one.environment in places and one.imputer not in ("own",)]
+    here = [one for one in found if one.environment in places and one.imputer != "own"]
     names = list(dict.fromkeys(one.imputer for one in here))
     rows = []
     for metric in dict.fromkeys(one.evaluation for one in here):
-        by = {(one.imputer, one.environment): one for one in here if one.evaluation == metric}
-        rows.append((metric, [[_small(by.get((name, place))) for place in places] for name in names]))
+        by = by_cell(one for one in here if one.evaluation == metric)
+        rows.append((metric, [[_small(by.get((metric, place, name), [])) for place in places] for name in names]))
     weights = [place.partition(" ")[2] or "as it is" for place in places]
     return {"imputers": names, "places": weights, "rows": rows}
 
 
-def _small(one: Judgement | None) -> dict[str, str]:
-    if one is None:
+def _small(seeds: Sequence[Judgement]) -> dict[str, str]:
+    if not seeds:
         return {"tone": "unclaimed", "text": "–", "title": "not asked"}
-    text = f"{one.kendall:+.2f}" if not math.isnan(one.kendall) else "–"
-    return {"tone": _TONES[grade(one)], "text": text, "title": f"{grade(one)}; {_numbers(one)}"}
+    tau, word = _mean([one.kendall for one in seeds]), settled(seeds)
+    return {"tone": _TONES[word], "text": "–" if math.isnan(tau) else f"{tau:+.2f}", "title": f"{word}; {_said(seeds)}"}
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    """Over the seeds on which a number is defined."""
+    defined = [number for number in numbers if not math.isnan(number)]
+    return statistics.fmean(defined) if defined else math.nan
 
 
 def _by_world(own: Sequence[Judgement]) -> list[dict[str, Any]]:
@@ -124,16 +133,25 @@ def _by_world(own: Sequence[Judgement]) -> list[dict[str, Any]]:
     tables = []
     for name in dict.fromkeys(one.evaluation for one in own):
         mine = [one for one in own if one.evaluation == name]
-        tables.append({"name": name, "rows": [_row(one) for one in mine]})
+        tables.append({"name": name, "rows": [_row(seeds) for seeds in by_cell(mine).values()]})
     return tables
 
 
-def _row(one: Judgement) -> dict[str, Any]:
-    numbers = (one.truth_wins, one.random_wins, one.ladder, one.kendall)
+def _row(seeds: Sequence[Judgement]) -> dict[str, Any]:
+    """A world: the word that its seeds agree on, and the means of their numbers."""
+    first, word = seeds[0], settled(seeds)
+    numbers = [_mean(getattr(one, name) for one in seeds) for name in ("truth_wins", "random_wins", "ladder", "kendall")]
     shown = ["" if math.isnan(number) else hundredths(number) for number in numbers]
-    word = grade(one)
-    said = {"tone": _TONES[word], "word": word, "title": one.reason or _numbers(one)}
-    return {"world": one.environment, "kind": one.kind, "numbers": shown, **said}
+    said = {"tone": _TONES[word], "word": word, "title": first.reason or _said(seeds)}
+    return {"world": first.environment, "kind": first.kind, "numbers": shown, **said}
+
+
+def _said(seeds: Sequence[Judgement]) -> str:
+    """The numbers of one seed, or the words of several."""
+    if len(seeds) == 1:
+        return _numbers(seeds[0])
+    words = Counter(grade(one) for one in seeds)
+    return ", ".join(f"{name} on {counted(words[name], 'seed')}" for name in GRADES if words[name])
 
 
 def _numbers(one: Judgement) -> str:

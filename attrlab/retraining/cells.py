@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from attrlab.retraining.student import mean_and_half_width
+from attrlab.metrics.student import mean_and_half_width
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+from attrlab.metrics.student import mean_and_half_width, p_value
 from attrlab.retraining.cells import Cell, Retraining
-from attrlab.retraining.student import mean_and_half_width, p_value
 
 FLOOR = "random"
 """The control that every method is compared with."""

@@ -14,7 +14,7 @@ from attrlab.metrics import METRICS
 from attrlab.metrics.answers import Answers
 from attrlab.metrics.reliability import candidates
 from attrlab.record import Judgement, MeanCurve, Run
-from attrlab.reliability import IMPUTED, grade, imputers_of, judge, judged, kind_of, parted, sentence, trial, unseen_share
+from attrlab.reliability import IMPUTED, Bounds, grade, imputers_of, judge, judged, kind_of, parted, sentence, settled, trial, unseen_share
 from attrlab.reliability.command import run, study
 from attrlab.reliability.soundness_bias import biases_of
 from attrlab.study import CONVENTION, measure, model_free, prepare
@@ -48,7 +48,7 @@ def linear():
 @pytest.mark.parametrize("name", ["deletion", "insertion", "soundness", "sensitivity_n", "infidelity", "pixel_flipping", "support_auroc"])
 def test_a_metric_says_the_same_of_tall_rows_as_of_each_candidate_alone(linear, name):
     metric, stage = METRICS[name], linear.stage
-    sets = candidates(linear.truth, magnitudes=metric.ranking == "absolute", methods=tuple(linear.panel.values()))
+    sets = candidates(linear.truth, seed=stage.seed, magnitudes=metric.ranking == "absolute", methods=tuple(linear.panel.values()))
     alone = torch.stack([measure(metric, stage, scores) for scores in sets[::7]])
     scores = sets.flatten(0, 1)
     tall = metric.measure(linear.answers, scores) if metric.question == "game" else measure(metric, linear.tall, scores)
@@ -138,6 +138,55 @@ def test_the_sentence_names_where_it_fails_and_which_imputers_cost_trust():
     assert sentence([replace(TRUSTED, reason="no")]) == "Not defined on any of these worlds."
 
 
+def test_a_word_is_given_only_where_all_seeds_agree():
+    coarse = replace(TRUSTED, ladder=0.7, seed=1)
+    nowhere = replace(TRUSTED, truth_gain=(math.nan, math.nan), seed=2)
+    assert settled([TRUSTED, replace(TRUSTED, seed=1)]) == "trusted"
+    assert settled([TRUSTED, coarse]) == "unsettled"
+    assert settled([coarse, nowhere]) == "coarse"  # where nothing is defined, nothing is said
+    assert settled([nowhere]) == "undefined"
+    assert settled([TRUSTED, coarse], bounds=Bounds(ladder=0.6, order=0.3)) == "trusted"
+    assert settled([TRUSTED, coarse], bounds=Bounds(ladder=0.9, order=0.95)) == "coarse"
+    assert sentence([TRUSTED, coarse]) == "Trusted on 0 of 1 world; unsettled on linear-v1."
+
+
+def test_seeds_draw_other_rows_and_other_random_scores_and_a_seed_says_the_same_in_any_company():
+    both = study(["boolean-or-v1"], rows=3, seed=4, seeds=2, questions=("scores",))
+    alone = study(["boolean-or-v1"], rows=3, seed=5, questions=("scores",))
+    assert {one.seed for one in both} == {4, 5}
+    assert [repr(replace(one, seconds=0.0)) for one in both if one.seed == 5] == [repr(replace(one, seconds=0.0)) for one in alone]
+    truth = torch.rand(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    first, second = (candidates(truth, seed=seed) for seed in (0, 1))
+    assert torch.equal(first[:2], second[:2])  # the truth and its inverse
+    assert not (first[2:6].unsqueeze(1) == second[2:6].unsqueeze(0)).any()
+
+
+def test_worlds_that_are_listed_are_drawn_from_given_what_is_kept_and_sequences_from_a_partner():
+    stage = prepare("redundant-evidence-v1", rows=6)
+    drawn = next(imputer for imputer in imputers_of(stage) if imputer.name.startswith("conditional"))
+    data = {tuple(row.tolist()) for row in stage.environment.sample(2000, torch.Generator().manual_seed(7)).inputs}
+    lattice = stage.environment.lattice()
+    assert len(data) < len(lattice)  # what goes together in the data is fewer than what could be put together
+    kept = torch.rand(6, 5, generator=torch.Generator().manual_seed(1)) < 0.5
+    made = drawn.impute(stage.batch.inputs, stage.batch.baseline, kept, torch.arange(6))
+    assert torch.equal(made[kept], stage.batch.inputs[kept])
+    assert {tuple(row.tolist()) for row in made} <= data
+    assert unseen_share(stage, drawn) == 0
+    words = prepare("lookup-v1", rows=3)
+    once, twice = (next(i for i in imputers_of(words, copies=copies) if i.name == "partner") for copies in (1, 2))
+    nothing = torch.zeros_like(words.batch.inputs, dtype=torch.bool)
+    partners = once.impute(words.batch.inputs, words.batch.baseline, nothing, torch.arange(3))
+    assert not torch.equal(partners, words.batch.inputs)
+    repeated = twice.impute(words.batch.inputs, words.batch.baseline, nothing, torch.arange(3, 6))
+    assert torch.equal(repeated, partners)  # copies of a row have its partner
+
+
+def test_what_it_costs_to_explain_is_not_judged():
+    found = list(judge(prepare("boolean-or-v1", rows=3), questions=("method",), panel=()))
+    assert "max_sensitivity" in {one.evaluation for one in found}
+    assert not {one.evaluation for one in found} & {"forward_passes", "backward_passes", "seconds_per_row"}
+
+
 def test_a_place_is_an_id_and_its_knobs():
     assert parted("linear-v1") == ("linear-v1", {})
     assert parted("unseen-colour-v1 redundant=0 redundant_weight=0.5") == ("unseen-colour-v1", {"redundant": 0, "redundant_weight": 0.5})
@@ -177,13 +226,16 @@ def test_judgements_biases_and_curves_survive_json():
 
 @pytest.mark.slow
 def test_one_command_prints_every_evaluation_and_writes_records_and_page(tmp_path, capsys):
-    found = run(["boolean-or-v1"], rows=3, seed=0, json=tmp_path / "r.json", html=tmp_path / "r.html")
+    found = run(["boolean-or-v1"], rows=3, seed=0, seeds=2, json=tmp_path / "r.json", html=tmp_path / "r.html", markdown=tmp_path / "r.md")
     said = capsys.readouterr().out
     assert all(one.evaluation in said for one in found)
     again = Run.from_json((tmp_path / "r.json").read_text())
     assert [one.evaluation for one in again.judgements] == [one.evaluation for one in found]
     assert {one.environment for one in again.biases} == {"boolean-or-v1"}
     assert "Which evaluation can be trusted for what" in (tmp_path / "r.html").read_text()
+    table = (tmp_path / "r.md").read_text()
+    assert "attrlab reliability --rows 3 --seed 0 --seeds 2" in table
+    assert "Shapley value of the baseline game" in table
 
 
 def test_the_same_seed_gives_the_same_judgements():

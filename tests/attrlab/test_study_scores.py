@@ -104,3 +104,11 @@ def test_an_expensive_method_is_asked_again_in_its_light_setting_and_costed_in_i
     explain(STAGE.case)
     STAGE.case.model._forward_hooks.clear()
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_reference_data_are_drawn_apart_from_the_rows_that_are_explained(seed):
+    stage = prepare("linear-v1", rows=6, seed=seed)
+    equal = (stage.case.reference.unsqueeze(0) == stage.case.inputs.unsqueeze(1)).all(2)
+    assert not equal.diagonal().any()
+    assert equal.double().mean() < 0.2  # a lattice of small integers: some rows may agree by chance, never row by row

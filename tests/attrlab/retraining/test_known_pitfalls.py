@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from attrlab.games.imputers_images import blur
+from attrlab.metrics.student import mean_and_half_width
 from attrlab.retraining import KAR, ROAR, Protocol, Retraining, Settings, Training, find_data, mapped, retrain, separated, telling, world
-from attrlab.retraining.student import mean_and_half_width
 from attrlab.retraining.verdicts import SUSPECT, differences
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from attrlab.retraining.student import central_probability, mean_and_half_width, p_value, quantile
+from attrlab.metrics.student import central_probability, mean_and_half_width, p_value, quantile
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 29, 30])
