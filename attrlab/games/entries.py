@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-Write = Callable[[Tensor, Tensor, Tensor], None]
-"""write(selection, sample, out): what share of each entry some jobs keep, 0 to 1, into `out` (rows, entries). `selection` (rows,) int64 are
-the jobs, ascending; `sample` (rows,) int64 are their rows of the game, or (1,) where all ask about the same one."""
+Write = Callable[[int, int, Tensor, Tensor], None]
+"""write(begin, end, sample, out): what share of each entry the chosen jobs from `begin` to `end` keep, 0 to 1, into `out` (rows, entries).
+`sample` (rows,) int64 are their rows of the game, or (1,) where all ask about the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,13 @@ class Entries:
         return all(not one.numel() or int(one.abs().max()) <= 1 / torch.finfo(self.dtype).eps for one in numbers)
 
 
+class Keeping(Protocol):
+    """A plan, as far as its shares are concerned."""
+
+    def keep(self, selection: Tensor) -> Tensor:
+        """The kept sets of some jobs: (rows, players)."""
+
+
 @runtime_checkable
 class Written(Protocol):
     """A plan that can write shares of entries without making kept sets of players first."""
@@ -62,25 +69,26 @@ class Written(Protocol):
     def writer(
         self,
         entries: Entries,
+        chosen: Tensor,  # (rows,) int64, in [0, jobs), ascending
     ) -> Write | None:
-        """How its shares are written, or None where `entries` do not allow for it."""
+        """How the shares of the chosen jobs are written, or None where `entries` do not allow for it."""
 
 
 def writer(
-    jobs: object,
-    keep: Callable[[Tensor], Tensor],
+    jobs: Keeping,
     entries: Entries,
+    chosen: Tensor,  # (rows,) int64, in [0, jobs), ascending
 ) -> Write:
-    """How the shares of a plan are written: its own way, or from its kept sets."""
-    own = jobs.writer(entries) if isinstance(jobs, Written) else None
-    return own or _from_players(keep, entries)
+    """How the shares of the chosen jobs of a plan are written: its own way, or from its kept sets."""
+    own = jobs.writer(entries, chosen) if isinstance(jobs, Written) else None
+    return own or _from_players(jobs, entries, chosen)
 
 
-def _from_players(keep: Callable[[Tensor], Tensor], entries: Entries) -> Write:
+def _from_players(jobs: Keeping, entries: Entries, chosen: Tensor) -> Write:
     """From players to the entries they own, a chunk at a time."""
 
-    def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
-        shares = keep(selection)
+    def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
+        shares = jobs.keep(chosen[begin:end])
         if entries.repeats == 1:
             out.copy_(_numbers(shares))
             return

@@ -105,13 +105,12 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
     _require_whole(game, jobs, chosen)
     keep_freed_memory()
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    write, changes = writer(jobs, jobs.keep, rows.entries), changes_of(sample)
+    write, changes = writer(jobs, rows.entries, chosen), changes_of(sample)
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(total)
-        part = slice(done, done + here)
         footprint = None if limit else Footprint(here)
-        made = partial(make, rows, write, chosen[part], sample[part], runs=runs_within(rows, changes, done, done + here))
+        made = partial(make, rows, write, sample, done, done + here, runs=runs_within(rows, changes, done, done + here))
         outputs = _attempt(game, made, here, footprint)
         if outputs is None:
             limit = _halved(game, here)
@@ -119,7 +118,7 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
         if logits is None:
             _require_targets(game, outputs.shape[1])
             logits = outputs.new_empty(total, outputs.shape[1])
-        logits[part] = outputs
+        logits[done : done + here] = outputs
         done += here
         limit = limit or fitting(game.policy.bytes(), footprint, on_cuda=outputs.is_cuda)
         if progress is not None:

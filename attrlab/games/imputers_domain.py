@@ -46,7 +46,7 @@ def unseen(
     """The share of unseen values in what the game's imputer makes of each job; the rows themselves count as seen."""
     everything = torch.arange(len(jobs), device=game.inputs.device)
     rows = lay_out(game)
-    made = make(rows, writer(jobs, jobs.keep, rows.entries), everything, jobs.sample)
+    made = make(rows, writer(jobs, rows.entries, everything), jobs.sample, 0, len(jobs))
     return unseen_share(made, torch.cat([reference.to(made), game.inputs]), atom=atom)
 
 

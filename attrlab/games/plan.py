@@ -90,18 +90,18 @@ class Levels:
         rank = self.rank.index_select(0, row)
         return rank < threshold if self.mode == "insertion" else rank >= threshold
 
-    def writer(self, entries: Entries) -> Write | None:
+    def writer(self, entries: Entries, chosen: Tensor) -> Write | None:
         """Every entry takes the rank of its player, once; a chunk is then one comparison."""
         if not entries.exact(self.rank, self.threshold):
             return None
         inserting = self.mode == "insertion"
         rank = entries.carried(self.rank, none=-torch.inf if inserting else torch.inf)
-        threshold = self.threshold.to(entries.dtype).flatten()
+        threshold = self.threshold.flatten()[chosen].to(entries.dtype).unsqueeze(1)
+        compare = torch.lt if inserting else torch.ge
 
-        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
             ranks = rank.index_select(0, sample) if len(sample) == 1 else torch.index_select(rank, 0, sample, out=out)
-            own = threshold.index_select(0, selection).unsqueeze(1)
-            torch.lt(ranks, own, out=out) if inserting else torch.ge(ranks, own, out=out)
+            compare(ranks, threshold[begin:end], out=out)
 
         return write
 
@@ -141,7 +141,7 @@ class AllSubsets:
         bits = _bits(self.members, self.players)
         return _decode(selection & ((1 << width) - 1), bits if len(bits) == 1 else bits[selection >> width])
 
-    def writer(self, entries: Entries) -> Write | None:
+    def writer(self, entries: Entries, chosen: Tensor) -> Write | None:
         """Every entry takes the bit of its player, once; a chunk's bits are tested in the memory where its shares will stand."""
         width, whole = self.members.shape[1], entries.integers()
         if whole is None or width > torch.iinfo(whole).bits - 3:
@@ -151,12 +151,12 @@ class AllSubsets:
         bits = torch.nn.functional.pad(_bits(self.members, self.players, always=always), (0, 1), value=always)
         bits = bits.gather(1, owner.expand(len(bits), -1)).to(whole)
         bits = bits[:1] if bool((bits == bits[:1]).all()) else bits
+        code = (chosen & ((1 << width) - 1) | always).to(whole).unsqueeze(1)
 
-        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
             del sample
-            code = (selection & ((1 << width) - 1) | always).to(whole).unsqueeze(1)
-            own = bits if len(bits) == 1 else bits.index_select(0, selection >> width)
-            found = torch.bitwise_and(code, own, out=out.view(whole))
+            own = bits if len(bits) == 1 else bits.index_select(0, chosen[begin:end] >> width)
+            found = torch.bitwise_and(code[begin:end], own, out=out.view(whole))
             torch.ne(found, 0, out=out)
 
         return write
@@ -233,15 +233,15 @@ class Without:
         """Compare every player with the one that is removed."""
         return torch.arange(self.players, device=self.player.device) != self.player[selection].unsqueeze(1)
 
-    def writer(self, entries: Entries) -> Write | None:
+    def writer(self, entries: Entries, chosen: Tensor) -> Write | None:
         """Compare every entry's owner with the player that is removed."""
         if not entries.exact(entries.owner):
             return None
-        owner, player = entries.owner.to(entries.dtype), self.player.to(entries.dtype)
+        owner, player = entries.owner.to(entries.dtype), self.player[chosen].to(entries.dtype).unsqueeze(1)
 
-        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
             own = owner if len(owner) == 1 else owner.index_select(0, sample)
-            torch.ne(own, player.index_select(0, selection).unsqueeze(1), out=out)
+            torch.ne(own, player[begin:end], out=out)
 
         return write
 
@@ -276,19 +276,24 @@ class Joined:
                 places.append(own)
         return torch.cat(pieces)[torch.cat(places).argsort()]
 
-    def writer(self, entries: Entries) -> Write:
+    def writer(self, entries: Entries, chosen: Tensor) -> Write:
         """Each part writes the jobs that are its own, which stand together."""
-        writes = [writer(part, part.keep, entries) for part in self.parts]
-        if len(writes) == 1:
-            return writes[0]
-        starts = [stop - len(part) for part, stop in zip(self.parts, self._stops(), strict=True)]
-        stops = torch.tensor(self._stops(), device=entries.owner.device)
+        stops = torch.tensor(self._stops(), device=chosen.device)
+        cuts = [0, *torch.searchsorted(chosen, stops).tolist()]
+        parts = [
+            (start, stop, writer(part, entries, chosen[start:stop] - end + len(part)))
+            for part, end, start, stop in zip(self.parts, self._stops(), cuts, cuts[1:], strict=False)
+            if start < stop
+        ]
+        if len(parts) == 1:
+            return parts[0][2]
 
-        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
-            cuts = [0, *torch.searchsorted(selection, stops).tolist()]
-            for own, start, begin, end in zip(writes, starts, cuts, cuts[1:], strict=False):
-                if begin < end:
-                    own(selection[begin:end] - start, sample if len(sample) == 1 else sample[begin:end], out[begin:end])
+        def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
+            for start, stop, own in parts:
+                first, last = max(begin, start), min(end, stop)
+                if first < last:
+                    here = slice(first - begin, last - begin)
+                    own(first - start, last - start, sample if len(sample) == 1 else sample[here], out[here])
 
         return write
 

@@ -7,6 +7,7 @@ imputer and network through a permuted view, so nothing is converted per chunk.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -45,21 +46,23 @@ def lay_out(game: Game) -> Rows:
 def make(
     rows: Rows,
     write: Write,
-    selection: Tensor,  # (chunk,) int64, ascending
-    sample: Tensor,  # (chunk,) int64
+    sample: Tensor,  # (jobs,) int64
+    begin: int,
+    end: int,
     *,
-    runs: tuple[int, ...] = (),
+    runs: Sequence[int] = (),
 ) -> Tensor:  # (chunk, *features)
-    """The inputs of one chunk: shares are written once, and interpolated in place.
+    """The inputs of the chosen jobs from `begin` to `end`: shares are written once, and interpolated in place.
 
-    `runs` are the places at which jobs of another row begin, where that is worth knowing: a run's rank and input are then read from one
-    row, and not copied for each job.
+    `runs` are the jobs at which another row is asked about, `begin` included, where that is worth knowing: what belongs to a row is then
+    read where it lies, and not copied for each job.
     """
-    shares = rows.inputs.new_empty(len(sample), rows.entries.owner.shape[1])
+    shares = rows.inputs.new_empty(end - begin, rows.entries.owner.shape[1])
     if runs:
-        _by_run(rows, write, selection, sample, shares, runs)
+        _by_run(rows, write, sample, shares, (*runs, end))
         return _shown(rows, shares)
-    write(selection, sample, shares)
+    sample = sample[begin:end]
+    write(begin, end, sample, shares)
     inputs, baseline = (_of_samples(tensor.flatten(1), sample) for tensor in (rows.inputs, rows.baseline))
     if rows.imputer is keep_baseline:
         return _shown(rows, torch.lerp(baseline, inputs, shares, out=shares))
@@ -71,8 +74,8 @@ def runs_within(
     changes: list[int],
     begin: int,
     end: int,
-) -> tuple[int, ...]:
-    """Where, within the jobs from `begin` to `end`, those of another row begin; empty where runs are too short to be worth it.
+) -> list[int]:
+    """The runs of jobs of one row between `begin` and `end`, by their first jobs; empty where they are too short to be worth it.
 
     Args:
         rows: as they lie in memory.
@@ -81,18 +84,18 @@ def runs_within(
         end: behind the last one.
     """
     if rows.imputer is not keep_baseline or rows.inputs.is_cuda:
-        return ()
+        return []
     within = changes[bisect_right(changes, begin) : bisect_left(changes, end)]
     worth = (end - begin) * rows.entries.owner.shape[1] >= RUN * (len(within) + 1)
-    return (0, *(change - begin for change in within)) if worth else ()
+    return [begin, *within] if worth else []
 
 
 def changes_of(
     sample: Tensor,  # (jobs,) int64
 ) -> list[int]:
-    """The jobs that ask about another row than the job before; none are listed where they are too many to matter."""
-    found = (sample[1:] != sample[:-1]).nonzero().squeeze(1) + 1
-    return found.tolist()
+    """The jobs that ask about another row than the job before."""
+    found: list[int] = ((sample[1:] != sample[:-1]).nonzero().squeeze(1) + 1).tolist()
+    return found
 
 
 def is_channels_last(
@@ -105,12 +108,12 @@ def is_channels_last(
     return policy.memory_format == "channels_last" or (inputs.shape[1] > 1 and inputs.dtype != torch.float64)
 
 
-def _by_run(rows: Rows, write: Write, selection: Tensor, sample: Tensor, shares: Tensor, runs: tuple[int, ...]) -> None:
+def _by_run(rows: Rows, write: Write, sample: Tensor, shares: Tensor, cuts: Sequence[int]) -> None:
     """Write and interpolate the shares of each run against its one row."""
     inputs, baseline = rows.inputs.flatten(1), rows.baseline.flatten(1)
-    for begin, end in pairwise((*runs, len(sample))):
-        own, row = shares[begin:end], int(sample[begin])
-        write(selection[begin:end], sample[begin : begin + 1], own)
+    for begin, end in pairwise(cuts):
+        own, row = shares[begin - cuts[0] : end - cuts[0]], int(sample[begin])
+        write(begin, end, sample[begin : begin + 1], own)
         torch.lerp(baseline[row if len(baseline) > 1 else 0], inputs[row], own, out=own)
 
 

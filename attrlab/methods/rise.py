@@ -165,15 +165,16 @@ class Grids:
         coins = self.coins[selection].to(self.tall.dtype)
         return torch.bmm(torch.bmm(self.tall[self.down[selection]], coins), self.wide[self.across[selection]]).flatten(1)
 
-    def writer(self, entries: Entries) -> Write | None:
+    def writer(self, entries: Entries, chosen: Tensor) -> Write | None:
         """The last matrix repeats columns for the channels of a pixel, where these stand together: masks are enlarged over entries."""
         height, width = self.tall.shape[1], self.wide.shape[2]
         if not entries.repeats or entries.players != height * width:
             return None
         wide = self.wide.repeat_interleave(entries.repeats, 2)
 
-        def write(selection: Tensor, sample: Tensor, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
             del sample
+            selection = chosen[begin:end]
             coins = self.coins.index_select(0, selection).to(self.tall.dtype)
             across = torch.bmm(coins, wide.index_select(0, self.across[selection]))
             torch.bmm(self.tall.index_select(0, self.down[selection]), across, out=out.view(len(out), height, -1))

@@ -56,10 +56,9 @@ class Selected:
         """Ask the plan for them."""
         return self.plan.keep(self.index[selection])
 
-    def writer(self, entries: Entries) -> Write:
+    def writer(self, entries: Entries, chosen: Tensor) -> Write:
         """The plan writes them."""
-        write = writer(self.plan, self.plan.keep, entries)
-        return lambda selection, sample, out: write(self.index.index_select(0, selection), sample, out)
+        return writer(self.plan, entries, self.index[chosen])
 
 
 class Answers:

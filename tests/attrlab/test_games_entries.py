@@ -50,7 +50,7 @@ def test_the_shares_of_an_entry_are_whether_its_player_is_kept(kind, seed, picke
         selection = (torch.rand(len(jobs), generator=generator) < picked).nonzero().squeeze(1)
         sample, kept = jobs.sample[selection], jobs.keep(selection)
         out = torch.full((len(selection), entries.owner.shape[1]), torch.nan, dtype=entries.dtype)
-        writer(jobs, jobs.keep, entries)(selection, sample, out)
+        writer(jobs, entries, selection)(0, len(selection), sample, out)
         for place, row in enumerate(sample.tolist()):
             owner = entries.owner[row if len(entries.owner) > 1 else 0].tolist()
             wanted = [player == PLAYERS or bool(kept[place, player]) for player in owner]
@@ -62,7 +62,7 @@ def test_ranks_that_a_number_type_cannot_hold_are_compared_as_integers():
     entries = Entries(owner=torch.tensor([[0, 1]]), repeats=1, players=2, dtype=torch.float32)
     jobs = Levels(rank=rank, threshold=torch.tensor([[2**24 + 1]]))
     out = torch.empty(1, 2)
-    writer(jobs, jobs.keep, entries)(torch.tensor([0]), torch.tensor([0]), out)
+    writer(jobs, entries, torch.tensor([0]))(0, 1, torch.tensor([0]), out)
     assert out.tolist() == [[0, 1]]
 
 
@@ -86,7 +86,7 @@ def test_grids_enlarged_over_entries_are_grids_enlarged_over_pixels(channels):
     grids = Grids(rows=torch.tensor([0]), coins=coins, down=down, across=across, tall=matrix, wide=matrix.transpose(1, 2).contiguous())
     owner = torch.arange(64).repeat_interleave(channels).unsqueeze(0)
     entries, out = Entries(owner=owner, repeats=channels, players=64, dtype=torch.float32), torch.empty(5, 64 * channels)
-    writer(grids, grids.keep, entries)(torch.arange(5), torch.zeros(5, dtype=torch.int64), out)
+    writer(grids, entries, torch.arange(5))(0, 5, torch.zeros(5, dtype=torch.int64), out)
     wanted = grids.keep(torch.arange(5)).repeat_interleave(channels, 1)
     torch.testing.assert_close(out, wanted, atol=1e-6, rtol=0)  # float32: sums of nine products of order 1
 
