@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from attrlab.methods.masked_rows import step_seeds
-from attrlab.methods.smoothing import row_normal
+from attrlab.methods.row_noise import unit_normal
 
 
 def smoothed(share, sigma):
@@ -40,7 +40,7 @@ def bottleneck_of_an_image(below, above, row, seed, known, loss, *, beta, steps,
     adam = torch.optim.Adam([logits], lr=lr)
     for number in range(steps):
         share = smoothed(logits.sigmoid(), sigma)
-        grain = row_normal(step_seeds(torch.tensor([seed]), steps)[number], (copies, *value.shape), dtype=value.dtype)[0]
+        grain = unit_normal(step_seeds(torch.tensor([seed]), steps)[number], tuple(value.shape), samples=copies, dtype=value.dtype)[0]
         passed = 1 - share if inverted else share
         total = beta * nats(share, value, mean, deviation).mean()
         for copy in range(copies):

@@ -6,7 +6,7 @@ standardised value r = (R - μ)/σ, at most
     KL = ½ ((λ r)² + (1 - λ)² - 1) - log(1 - λ)   nats
 
 of R pass through it: that is the divergence of z from the noise alone. The logarithm is taken of the share of noise itself, which a
-float can hold where 1 - λ cannot.
+float can hold where 1 - λ cannot. Positions that are padding have no units: they get no noise, pass no information and are not counted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from attrlab.games.imputers_images import blurred
 from attrlab.games.policy import Policy
 from attrlab.methods.descent import Progress, adam
 from attrlab.methods.masked_rows import require_number, step_seeds
+from attrlab.methods.row_noise import unit_normal
 from attrlab.methods.sampled_gradients import KEPT_LAYERS, require_count
 from attrlab.methods.seams import Seam
-from attrlab.methods.smoothing import row_normal
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """loss(outputs, rows) -> (answers,): what is minimised, from (answers, outputs) and the row of each answer."""
@@ -60,7 +60,8 @@ class Bottleneck:
         values: R, what the layer holds for them.
         mean: μ of each unit over the reference rows.
         deviation: σ of each unit, at least a given one.
-        open: units that are left alone, because they are hardly ever active.
+        open: units that are left alone, because they are hardly ever active, or stand at padding.
+        units: how many units a row has, those at padding not counted.
         smoothing: standard deviation, in cells, by which an image's λ is smoothed; 0 for none.
         limit: how many rows the network is given at a time.
     """
@@ -70,7 +71,8 @@ class Bottleneck:
     values: Tensor  # (batch, channels, *positions)
     mean: Tensor  # (channels, *positions)
     deviation: Tensor  # (channels, *positions)
-    open: Tensor  # (channels, *positions) bool
+    open: Tensor  # (batch, channels, *positions) bool
+    units: Tensor  # (batch,), in the dtype of values
     smoothing: float
     limit: int
 
@@ -95,6 +97,13 @@ class Bottleneck:
         nats = (passed.square() + (2 * log_noise).exp() - 1) / 2 - log_noise
         return nats.masked_fill(self.open, 0)
 
+    def mean_information(
+        self,
+        logits: Tensor,  # (batch, channels, *positions)
+    ) -> Tensor:  # (batch,)
+        """The nats that pass through a unit of a row on average, at most."""
+        return self.information(logits).flatten(1).sum(1) / self.units
+
     def noisy(
         self,
         share: Tensor,  # (rows, channels, *positions)
@@ -104,7 +113,7 @@ class Bottleneck:
         """z, for copies of some rows."""
         values = self.values[part].unsqueeze(1)
         share = share.unsqueeze(1)
-        return torch.where(self.open, values, share * values + (1 - share) * (self.mean + self.deviation * grain))
+        return torch.where(self.open[part].unsqueeze(1), values, share * values + (1 - share) * (self.mean + self.deviation * grain))
 
 
 def bottleneck_at(
@@ -112,11 +121,12 @@ def bottleneck_at(
     inputs: Tensor,  # (batch, *features)
     reference: Tensor,  # (rows, *features)
     *,
+    feature_mask: Tensor | None = None,  # (batch, *features) int64, -1 for none
     smoothing: float = 1.0,
     least_deviation: float = 0.01,
     rare: float = 0.0,
 ) -> Bottleneck:
-    """Put a bottleneck at a seam, with the statistics of reference rows.
+    """Put a bottleneck at a seam, with the statistics of reference rows; padding is told by `feature_mask`, or by zeros alone.
 
     Raises:
         InvalidInput: if reference rows are fewer than two or of another shape, or a number is out of range.
@@ -134,16 +144,30 @@ def bottleneck_at(
     target_bytes = Policy.of(inputs).bytes() // (KEPT_LAYERS if inputs.is_cuda else 1)
     limit = fitting(target_bytes, footprint, on_cuda=inputs.is_cuda)
     known = torch.cat([seam.read(rows) for rows in torch.split(reference.to(inputs), even_chunk(len(reference), limit))])
+    padding = padding_of(inputs, feature_mask, values)
     return Bottleneck(
         seam=seam,
         inputs=inputs,
         values=values,
         mean=known.mean(0),
         deviation=known.std(0).clamp(min=max(least_deviation, torch.finfo(values.dtype).tiny)),
-        open=(known != 0).to(values.dtype).mean(0) < rare,
+        open=((known != 0).to(values.dtype).mean(0) < rare) | padding,
+        units=(~padding).expand_as(values).flatten(1).sum(1).clamp(min=1).to(values.dtype),
         smoothing=smoothing,
         limit=limit,
     )
+
+
+def padding_of(
+    inputs: Tensor,  # (batch, *features)
+    feature_mask: Tensor | None,  # (batch, *features) int64, -1 for none
+    values: Tensor,  # (batch, channels, *positions)
+) -> Tensor:  # (batch, 1, *positions) bool
+    """Positions of a layer where a row (positions, columns) is 0 throughout and belongs to no player."""
+    if inputs.dim() != 3 or values.shape[2:] != inputs.shape[1:2]:
+        return values.new_zeros(len(values), *(1,) * (values.dim() - 1), dtype=torch.bool)
+    empty = inputs == 0 if feature_mask is None else (inputs == 0) & (feature_mask < 0)
+    return empty.all(2).unsqueeze(1)
 
 
 def narrowed(
@@ -165,9 +189,9 @@ def narrowed(
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
             total = torch.zeros_like(logits)
-            (penalty,) = torch.autograd.grad(how.beta * bottleneck.information(leaf).flatten(1).mean(1).sum(), leaf)
+            (penalty,) = torch.autograd.grad(how.beta * bottleneck.mean_information(leaf).sum(), leaf)
         for part in _parts(len(logits), max(1, bottleneck.limit // how.copies)):
-            grain = row_normal(streams[step][part], (how.copies, *logits.shape[1:]), dtype=logits.dtype)
+            grain = unit_normal(streams[step][part], tuple(logits.shape[1:]), samples=how.copies, dtype=logits.dtype)
             total[part] = _answer_slope(bottleneck, loss, logits, grain, part, inverted=inverted)
         return total + penalty
 

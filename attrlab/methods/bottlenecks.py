@@ -86,7 +86,7 @@ def iba(
     how = Narrowing(beta=beta, steps=steps, lr=lr, copies=copies)
     seam, place = _seam(model, inputs, target, layer), {"smoothing": smoothing, "least_deviation": least_deviation, "rare": rare}
     _require_several(model, inputs, "iba")
-    bottleneck = bottleneck_at(seam, inputs, reference, **place)
+    bottleneck = bottleneck_at(seam, inputs, reference, feature_mask=feature_mask, **place)
     logits = narrowed(bottleneck, partial(cross_entropy, target), seeds, how=how, progress=progress)
     return bits(bottleneck, logits, inputs, feature_mask)
 
@@ -132,7 +132,7 @@ def regression_iba(
     """
     how = Narrowing(beta=beta, steps=steps, lr=lr, copies=copies)
     seam, place = _seam(model, inputs, target, layer), {"smoothing": smoothing, "least_deviation": least_deviation, "rare": rare}
-    bottleneck = bottleneck_at(seam, inputs, reference, **place)
+    bottleneck = bottleneck_at(seam, inputs, reference, feature_mask=feature_mask, **place)
     loss = squared_error(model, inputs, target, reference)
     logits = narrowed(bottleneck, loss, seeds, how=how, progress=progress)
     return bits(bottleneck, logits, inputs, feature_mask)
@@ -178,7 +178,7 @@ def inverse_iba(
     """
     how = Narrowing(beta=beta, steps=steps, lr=lr, copies=copies)
     seam, place = _seam(model, inputs, target, layer), {"smoothing": smoothing, "least_deviation": least_deviation, "rare": rare}
-    bottleneck = bottleneck_at(seam, inputs, reference, **place)
+    bottleneck = bottleneck_at(seam, inputs, reference, feature_mask=feature_mask, **place)
     loss = doubt(model, inputs, target, reference)
     logits = narrowed(bottleneck, loss, seeds, how=how, inverted=True, progress=progress)
     return bits(bottleneck, logits, inputs, feature_mask)
@@ -211,7 +211,8 @@ def multilayer_iba(
         feature_mask: for graphs, the player of each entry.
         seeds: the noise stream of each row, the same at every depth.
         reference: rows for the statistics of units.
-        depths: how many layers, evenly from the first with positions to the last.
+        depths: how many layers, evenly from the first with positions to the last; of a graph that may be A, whose units are pairs of nodes
+            and grow in number when the row is padded.
         threshold: a deeper map counts where it is this many times its root mean square; 0.006 of the norm at 224 x 224.
         beta: as in `iba`, whose further arguments follow; with one output the loss is that of `regression_iba`.
         steps: of Adam.
@@ -249,9 +250,9 @@ def multilayer_iba(
     seams = seams_of(model, inputs, target=target)
     several = outputs_of(model, inputs) > 1
     loss = partial(cross_entropy, target) if several else squared_error(model, inputs, target, reference)
-    maps = []
+    maps, place = [], {"smoothing": smoothing, "least_deviation": least_deviation, "rare": rare}
     for seam in [seams[index] for index in spaced(len(seams), depths)]:
-        bottleneck = bottleneck_at(seam, inputs, reference, smoothing=smoothing, least_deviation=least_deviation, rare=rare)
+        bottleneck = bottleneck_at(seam, inputs, reference, feature_mask=feature_mask, **place)
         maps.append(bits(bottleneck, narrowed(bottleneck, loss, seeds, how=how), inputs, feature_mask))
     found = maps[0]
     for deeper in maps[1:]:

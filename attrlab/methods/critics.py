@@ -6,6 +6,7 @@ the row's own stream.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attrlab.methods.masked_rows import step_seeds
-from attrlab.methods.smoothing import row_normal
+from attrlab.methods.row_noise import counted_normal, entry_normal
 from attrlab.randomness import row_uniform
 
 HIDDEN = (64, 32)
@@ -59,14 +60,16 @@ def critics_of(
     seeds: Tensor,  # (rows,) int64
     *,
     like: Tensor,
+    counts: Tensor | None = None,  # (rows,)
 ) -> Critics:
-    """Critics of values of so many units, with weights drawn from the rows' streams and clipped."""
+    """Critics of values of so many units, `counts` of which a row has, with weights drawn from the rows' streams and clipped."""
     sizes = (units, *HIDDEN, 1)
     streams = step_seeds(seeds + 2, len(sizes) - 1)
-    weights = [
-        (row_normal(stream, (above, below), dtype=like.dtype) / above**0.5).clamp(-CLIP, CLIP)
-        for stream, above, below in zip(streams, sizes, sizes[1:], strict=False)
-    ]
+    weights = []
+    for number, (above, below) in enumerate(itertools.pairwise(sizes)):
+        drawn = counted_normal(streams[number], samples=below, count=above, dtype=like.dtype).transpose(1, 2)
+        size = drawn.new_full((len(seeds),), above) if counts is None or number else counts.to(drawn)
+        weights.append((drawn / size.sqrt().view(-1, 1, 1)).clamp(-CLIP, CLIP))
     return Critics(weights=weights, biases=[like.new_zeros(len(seeds), 1, below) for below in sizes[1:]])
 
 
@@ -77,14 +80,15 @@ def wasserstein_rounds(
     real: Real,
     seeds: Tensor,  # (rows,) int64
     *,
-    features: tuple[int, ...],
+    owned: Tensor,  # (rows, *features) bool
     rounds: int,
     samples: int,
     critic_steps: int,
 ) -> dict[str, Tensor]:
     """Train critics to tell real values from made ones, and the parameters of what is made to be told apart less.
 
-    `made(parameters, grain)` and `real(uniform, grain)` return (rows, samples, units); grain is standard normal, shaped like the samples.
+    `made(parameters, grain)` and `real(uniform, grain)` return (rows, samples, units); grain is standard normal, of what is made at the
+    entries that are owned.
     """
     parameters = {name: value.detach().clone() for name, value in parameters.items()}
     squares = {name: torch.zeros_like(value) for name, value in parameters.items()}
@@ -96,11 +100,11 @@ def wasserstein_rounds(
     for _ in range(rounds):
         for _ in range(critic_steps):
             uniform = row_uniform(next(streams), (samples, 2)).to(dtype)
-            truth = real(uniform, row_normal(next(streams), (samples, units), dtype=dtype))
+            truth = real(uniform, counted_normal(next(streams), samples=samples, count=units, dtype=dtype))
             with torch.no_grad():
-                false = made(parameters, row_normal(next(streams), (samples, *features), dtype=dtype))
+                false = made(parameters, entry_normal(next(streams), owned, samples=samples, dtype=dtype))
             _train(critics, trained, moments, truth, false)
-        _improve(critics, parameters, squares, made, row_normal(next(streams), (samples, *features), dtype=dtype))
+        _improve(critics, parameters, squares, made, entry_normal(next(streams), owned, samples=samples, dtype=dtype))
     return parameters
 
 

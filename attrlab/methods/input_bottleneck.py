@@ -12,7 +12,6 @@ the noise from reference rows, and plays no game.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -24,29 +23,13 @@ from attrlab.games.imputers_images import blurred
 from attrlab.method import players_of, spread
 from attrlab.methods.bottleneck import Bottleneck, Loss, Narrowing, bottleneck_at, narrowed
 from attrlab.methods.bottlenecks import cross_entropy, outputs_of, squared_error
-from attrlab.methods.critics import Critics, critics_of, wasserstein_rounds
 from attrlab.methods.descent import Progress, adam
+from attrlab.methods.input_prior import Prior, fitted_prior, prior_of
 from attrlab.methods.mask_cells import is_image
 from attrlab.methods.masked_rows import step_seeds
 from attrlab.methods.operations import require_rows_alone
-from attrlab.methods.positions import at_entries
+from attrlab.methods.row_noise import entry_normal
 from attrlab.methods.seams import seam_at
-from attrlab.methods.smoothing import row_normal
-
-LEAST, MOST = 0.01, 0.99
-"""Between these the prior's mask starts, so that its logit is finite."""
-
-CRITIC_STEPS = 5
-"""Of the critics for each of the prior."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prior:
-    """What of the input is taken to reach the layer: a mask Λ_G, and the mean and deviation of the noise; each broadcasts to the inputs."""
-
-    mask: Tensor  # (batch, *features)
-    mean: Tensor
-    deviation: Tensor
 
 
 def input_iba(
@@ -113,9 +96,10 @@ def input_iba(
         True
     """
     how = Narrowing(beta=beta, steps=steps, lr=lr, copies=copies)
-    loss, bottleneck, shares = _first(model, inputs, target, reference, layer, seeds, Narrowing(beta=feature_beta), smoothing)
-    start = _prior_of(shares, inputs, feature_mask, reference)
-    prior = _fitted(bottleneck, shares, start, seeds, feature_mask, rounds=rounds, samples=samples)
+    rows = {"target": target, "feature_mask": feature_mask, "seeds": seeds, "reference": reference}
+    loss, bottleneck, shares = _first(model, inputs, **rows, layer=layer, how=Narrowing(beta=feature_beta), smoothing=smoothing)
+    start = prior_of(shares, inputs, feature_mask, reference)
+    prior = fitted_prior(bottleneck, shares, start, seeds, feature_mask, rounds=rounds, samples=samples)
     return _last(model, loss, bottleneck, prior, feature_mask, seeds, how, progress)
 
 
@@ -154,8 +138,9 @@ def input_iba_lite(
         True
     """
     how = Narrowing(beta=beta, steps=steps, lr=lr, copies=copies)
-    loss, bottleneck, shares = _first(model, inputs, target, reference, layer, seeds, Narrowing(beta=feature_beta), smoothing)
-    return _last(model, loss, bottleneck, _prior_of(shares, inputs, feature_mask, reference), feature_mask, seeds, how, progress)
+    rows = {"target": target, "feature_mask": feature_mask, "seeds": seeds, "reference": reference}
+    loss, bottleneck, shares = _first(model, inputs, **rows, layer=layer, how=Narrowing(beta=feature_beta), smoothing=smoothing)
+    return _last(model, loss, bottleneck, prior_of(shares, inputs, feature_mask, reference), feature_mask, seeds, how, progress)
 
 
 def input_information(
@@ -174,59 +159,22 @@ def input_information(
 def _first(
     model: Model,
     inputs: Tensor,
+    *,
     target: Tensor,
+    feature_mask: Tensor,
+    seeds: Tensor,
     reference: Tensor,
     layer: str | None,
-    seeds: Tensor,
     how: Narrowing,
     smoothing: float,
 ) -> tuple[Loss, Bottleneck, Tensor]:
     """The bottleneck at the layer, and what passes it."""
     require_rows_alone(model)
-    bottleneck = bottleneck_at(seam_at(model, inputs, target=target, layer=layer), inputs, reference, smoothing=smoothing)
+    seam = seam_at(model, inputs, target=target, layer=layer)
+    bottleneck = bottleneck_at(seam, inputs, reference, feature_mask=feature_mask, smoothing=smoothing)
     several = outputs_of(model, inputs) > 1
     loss = partial(cross_entropy, target) if several else squared_error(model, inputs, target, reference)
     return loss, bottleneck, bottleneck.shares(narrowed(bottleneck, loss, seeds, how=how))[0]
-
-
-def _prior_of(shares: Tensor, inputs: Tensor, feature_mask: Tensor, reference: Tensor) -> Prior:
-    """The layer's λ, its mean over channels, at the entries of the inputs; noise as in the reference rows."""
-    mask = at_entries(shares.mean(1), inputs, feature_mask).clamp(LEAST, MOST)
-    known = reference.to(inputs)
-    deviation = known.std(0, keepdim=True).clamp(min=LEAST)
-    return Prior(mask=mask, mean=known.mean(0, keepdim=True), deviation=deviation)
-
-
-def _fitted(
-    bottleneck: Bottleneck, shares: Tensor, start: Prior, seeds: Tensor, feature_mask: Tensor, *, rounds: int, samples: int
-) -> Prior:
-    """Play the game: critics tell values behind the bottleneck from values of masked inputs, and the prior learns not to be told."""
-    inputs = bottleneck.inputs
-    over = [2, 3] if inputs.dim() == 4 else [1]  # noise has a mean and a deviation for each channel, or column
-    parameters = {
-        "mask": start.mask.logit(),
-        "mean": start.mean.mean(over, keepdim=True).repeat(len(inputs), *(1,) * (inputs.dim() - 1)),
-        "deviation": start.deviation.mean(over, keepdim=True).repeat(len(inputs), *(1,) * (inputs.dim() - 1)),
-    }
-    owned = feature_mask >= 0
-
-    def made(values: dict[str, Tensor], grain: Tensor) -> Tensor:
-        share = torch.where(owned, values["mask"].sigmoid(), 1).unsqueeze(1)
-        noise = values["mean"].unsqueeze(1) + values["deviation"].abs().unsqueeze(1) * grain
-        shown = share * inputs.unsqueeze(1) + (1 - share) * noise
-        return bottleneck.seam.passed(shown.flatten(0, 1)).reshape(len(inputs), samples, -1)
-
-    def real(uniform: Tensor, grain: Tensor) -> Tensor:
-        middle, width = 4 * uniform[:, :, 0] - 2, 5 * uniform[:, :, 1]
-        noise = bottleneck.mean.flatten() + bottleneck.deviation.flatten() * (middle.unsqueeze(2) + width.unsqueeze(2) * grain)
-        share = shares.flatten(1).unsqueeze(1)
-        return share * bottleneck.values.flatten(1).unsqueeze(1) + (1 - share) * noise
-
-    critics: Critics = critics_of(bottleneck.values[0].numel(), seeds, like=inputs)
-    found = wasserstein_rounds(
-        critics, parameters, made, real, seeds, features=tuple(inputs.shape[1:]), rounds=rounds, samples=samples, critic_steps=CRITIC_STEPS
-    )
-    return Prior(mask=found["mask"].sigmoid(), mean=found["mean"], deviation=found["deviation"].abs().clamp(min=LEAST))
 
 
 def _last(
@@ -253,7 +201,7 @@ def _last(
             for first in range(0, len(inputs), size):
                 part = slice(first, min(first + size, len(inputs)))
                 piece = logits[part].detach().requires_grad_()
-                grain = row_normal(streams[step][part], (how.copies, *inputs.shape[1:]), dtype=inputs.dtype)
+                grain = entry_normal(streams[step][part], owned[part], samples=how.copies, dtype=inputs.dtype)
                 share = torch.where(owned[part], _shares(piece, smooth)[0], 1).unsqueeze(1)
                 mean, deviation = (value.expand_as(inputs)[part].unsqueeze(1) for value in (prior.mean, prior.deviation))
                 shown = share * inputs[part].unsqueeze(1) + (1 - share) * (mean + deviation * grain)

@@ -4,6 +4,10 @@ A cell of 1 leaves what it covers, one of 0 replaces it. The grid is enlarged bi
 of any size. What belongs to no player is covered by no cell and is never replaced. Neighbours, over which a mask is asked to be smooth,
 are the cells beside one another in a grid and players that share a node or are joined by an edge in a graph; columns, tokens and members
 of a set have none.
+
+Smoothness is asked of a graph in the measure in which it is asked of an image. A lone cell that differs from its neighbours has 2 of n
+parts of the mean variation over n cells, whatever the neighbourhood. At the papers' weight of 20 it costs 0.05 in a mask of 28 x 28, but
+5 in one of 8 edges, more than all that its removal can be worth; so the variation over n players is multiplied by n / 784.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from attrlab.methods.smoothing import row_range
 
 NEAR = 1e-8
 """Keeps the slope of a power of a distance finite at 0."""
+
+SMOOTHED = 28 * 28
+"""Cells of the mask for which the papers' weights of variation are meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +80,13 @@ class Cells:
         *,
         power: float,
     ) -> Tensor:  # (batch,)
-        """The mean over pairs of neighbours of |m_p - m_q|^power, 0 where there are none."""
+        """The mean over pairs of neighbours of |m_p - m_q|^power, 0 where there are none; of n players, n / 784 of it."""
         if self.links is None:
             down, across = steps_of(mask)
             return (distance(down, power).flatten(1).sum(1) + distance(across, power).flatten(1).sum(1)) / max(pairs(mask), 1)
         apart = distance(mask.unsqueeze(2) - mask.unsqueeze(1), power) * self.links
-        return apart.flatten(1).sum(1) / self.links.flatten(1).sum(1).clamp(min=1)
+        mean = apart.flatten(1).sum(1) / self.links.flatten(1).sum(1).clamp(min=1)
+        return mean * self.present.sum(1) / SMOOTHED
 
     def bilateral(
         self,

@@ -28,8 +28,9 @@ from attrlab.games.imputers_images import blurred
 from attrlab.games.policy import Policy
 from attrlab.methods.mask_cells import Cells, cells_of
 from attrlab.methods.operations import outputs_at, require_rows_alone
+from attrlab.methods.row_noise import entry_normal
 from attrlab.methods.sampled_gradients import KEPT_LAYERS
-from attrlab.methods.smoothing import row_normal, row_range, sample_seeds
+from attrlab.methods.smoothing import row_range, sample_seeds
 
 Bounded = Literal["relative", "softmax", "sigmoid"]
 
@@ -85,7 +86,7 @@ class MaskedRows:
         """Normal noise of some rows, of standard deviation `amount` times the row's range; None if there is none."""
         if amount == 0:
             return None
-        drawn = row_normal(seeds, (samples, *self.inputs.shape[1:]), dtype=self.inputs.dtype)
+        drawn = entry_normal(seeds, self.cells.owner[index] >= 0, samples=samples, dtype=self.inputs.dtype)
         return drawn * (amount * self.sigma[index]).unsqueeze(1)
 
     def answers(

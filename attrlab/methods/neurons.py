@@ -133,13 +133,33 @@ def slopes_at(
 def kept_share(
     contributions: Sequence[Tensor],  # of each layer, (batch, *units)
     share: float,
+    inputs: Tensor,  # (batch, *features)
 ) -> tuple[Tensor, ...]:  # of each layer, (batch, *units), 1 or 0
     """Gates that keep a share of all neurons of a row, those that contribute most; ties with the least of them are kept."""
     flat = torch.cat([values.flatten(1) for values in contributions], 1)
-    kept = max(1, round(share * flat.shape[1]))
-    threshold = flat.topk(kept, 1).values[:, -1:]
+    kept = (share * counted_neurons(contributions, inputs)).round().long().clamp(min=1)
+    threshold = flat.sort(1, descending=True).values.gather(1, kept.unsqueeze(1) - 1)
     gates = (flat >= threshold * (1 - TIED)).to(flat.dtype)
     return split_like(gates, contributions)
+
+
+def counted_neurons(
+    layers: Sequence[Tensor],  # of each layer, (batch, *units)
+    inputs: Tensor,  # (batch, *features)
+) -> Tensor:  # (batch,) float64
+    """How many neurons a row has; where positions of it are 0 throughout they are padding, and so is what stands there in a layer.
+
+    Axes of a layer are positions if they are as long as those of rows (positions, columns).
+    """
+    present = (inputs != 0).any(2) if inputs.dim() == 3 else inputs.new_ones(len(inputs), 0, dtype=torch.bool)
+    total = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)
+    for values in layers:
+        counted = torch.ones_like(values, dtype=torch.float64)
+        for axis in range(1, values.dim()):
+            if values.shape[axis] == present.shape[1]:
+                counted = counted * present.view(len(present), *(-1 if a == axis else 1 for a in range(1, values.dim())))
+        total += counted.flatten(1).sum(1)
+    return total
 
 
 def split_like(

@@ -107,7 +107,7 @@ def prune_gradient(
     times = max(1, math.ceil(sparsity / portion - 1e-9))
     scores = marginal_contributions(model, inputs, target)
     for time in range(1, times + 1):
-        gates = kept_share(scores, 1 - min(sparsity, time * portion))
+        gates = kept_share(scores, 1 - min(sparsity, time * portion), inputs)
         if progress is not None:
             progress(time, times)
         if time < times:
@@ -130,8 +130,8 @@ def critical_pathway(
     """Which neurons of each row `pathway_gradient` keeps; arguments and errors are its own."""
     _how(sparsity, contribution, n_steps)
     if contribution == "marginal":
-        return kept_share(marginal_contributions(model, inputs, target), 1 - sparsity)
-    return kept_share(integrated_contributions(model, inputs, target, n_steps=n_steps), 1 - sparsity)
+        return kept_share(marginal_contributions(model, inputs, target), 1 - sparsity, inputs)
+    return kept_share(integrated_contributions(model, inputs, target, n_steps=n_steps), 1 - sparsity, inputs)
 
 
 def gated_gradient(

@@ -13,7 +13,9 @@ from attrlab.games.game import Model
 from attrlab.methods.bottleneck import Bottleneck, Narrowing, bottleneck_at
 from attrlab.methods.bottlenecks import bits, cross_entropy, outputs_of, spaced, squared_error
 from attrlab.methods.descent import adam
+from attrlab.methods.masked_rows import step_seeds
 from attrlab.methods.operations import require_rows_alone
+from attrlab.methods.row_noise import unit_normal
 from attrlab.methods.sampled_gradients import require_count
 from attrlab.methods.seams import Seam, seams_of
 
@@ -51,7 +53,7 @@ def readout_iba(
         target: which output of each row the explanation is asked for; the readout is the same for all of them.
         feature_mask: for graphs, the player of each entry.
         reference: rows to train on, and for the statistics of units.
-        depths: how many layers are read, evenly from the first with positions to the last, where the bottleneck is.
+        depths: how many layers are read, evenly from the first with positions to the last, where the bottleneck is; as `multilayer_iba`.
         beta: weight of the mean information per unit.
         epochs: passes over the reference rows.
         batch_size: reference rows in a step of Adam.
@@ -91,7 +93,7 @@ def readout_iba(
     trained = bottleneck_at(seams[-1], known, known, smoothing=smoothing, least_deviation=least_deviation)
     weights = _weights([seam.read(known[:1]).shape[1] for seam in seams], inputs, seed)
     weights = _trained(model, trained, seams, weights, how, epochs=epochs, size=batch_size, seed=seed)
-    asked = bottleneck_at(seams[-1], inputs, known, smoothing=smoothing, least_deviation=least_deviation)
+    asked = bottleneck_at(seams[-1], inputs, known, feature_mask=feature_mask, smoothing=smoothing, least_deviation=least_deviation)
     with torch.no_grad():
         logits = _readout(weights, _features(seams, known, inputs))
     return bits(asked, logits, inputs, feature_mask)
@@ -142,22 +144,24 @@ def _trained(
     features = _features(seams, known, known)
     order = torch.cat([torch.randperm(len(known), generator=generator) for _ in range(epochs)]).to(known.device)
     batches = torch.split(order, size)
-    noise = torch.Generator().manual_seed(seed + 2)
+    streams = step_seeds(torch.arange(len(known), device=known.device) + seed, len(batches))
     shapes = [value.shape for value in weights]
 
     def slope(flat: Tensor, step: int) -> Tensor:
         rows = batches[step]
-        grain = torch.randn(len(rows), *bottleneck.values.shape[1:], generator=noise, dtype=torch.float64).to(known)
+        grain = unit_normal(streams[step][rows], tuple(bottleneck.values.shape[1:]), samples=1, dtype=known.dtype)[:, 0]
         with torch.enable_grad():
             leaf = flat.detach().requires_grad_()
             logits = _readout(_split(leaf, shapes), features[rows])
             share, log_noise = bottleneck.shares(logits)
             value = bottleneck.values[rows]
-            mixed = share * value + (1 - share) * (bottleneck.mean + bottleneck.deviation * grain)
+            mixed = torch.where(
+                bottleneck.open[rows], value, share * value + (1 - share) * (bottleneck.mean + bottleneck.deviation * grain)
+            )
             outputs = bottleneck.seam.replaced(known[rows], mixed)
             passed = share * (value - bottleneck.mean) / bottleneck.deviation
-            nats = (passed.square() + (2 * log_noise).exp() - 1) / 2 - log_noise
-            total = loss(outputs, rows).mean() + how.beta * nats.mean()
+            nats = ((passed.square() + (2 * log_noise).exp() - 1) / 2 - log_noise).masked_fill(bottleneck.open[rows], 0)
+            total = loss(outputs, rows).mean() + how.beta * (nats.flatten(1).sum(1) / bottleneck.units[rows]).mean()
             return torch.autograd.grad(total, leaf)[0]
 
     flat = torch.cat([value.flatten() for value in weights])

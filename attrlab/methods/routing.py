@@ -67,7 +67,7 @@ def cdrp_gradient(
     if not 0 <= sparsity < 1:
         raise InvalidInput(f"sparsity is the share of neurons that is silenced, in [0, 1) (got {sparsity!r})")
     gates = routing_gates(model, inputs, target=target, steps=steps, lr=lr, l1=l1, progress=progress)
-    return gated_gradient(model, inputs, target, kept_share(gates, 1 - sparsity))
+    return gated_gradient(model, inputs, target, kept_share(gates, 1 - sparsity, inputs))
 
 
 def routing_gates(

@@ -20,7 +20,7 @@ from attrlab.methods.seams import seam_at, seams_of
 from tests import reference_bottlenecks as twin
 from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
 
-CLOSE = 1e-8  # rounding, magnified by Adam where a slope is nearly 0
+CLOSE = 1e-9  # rounding of sums in another order, 1e-16, through a few steps of Adam
 
 
 def asked(offers):
@@ -142,7 +142,7 @@ def test_units_that_are_rarely_active_are_left_alone_only_where_that_is_asked():
     seam = seam_at(model, inputs, target=offers["target"], layer="3")
     assert not bottleneck_at(seam, inputs, known).open.any()
     share = (seam.read(known) != 0).double().mean(0)
-    assert torch.equal(bottleneck_at(seam, inputs, known, rare=0.5).open, share < 0.5)
+    assert torch.equal(bottleneck_at(seam, inputs, known, rare=0.5).open, (share < 0.5).expand(3, -1, -1, -1))
 
 
 def test_a_seam_is_read_and_replaced_like_the_two_halves_of_the_network():
