@@ -107,6 +107,51 @@ def igos_of_a_table(model, row, absent, target, *, terms, two, steps, n_steps, l
         return masks[0], masks[-1], float(objective(masks))
 
 
+def igos_plus_plus_of_an_image(model, row, absent, target, grains, *, size, steps, n_steps, l1, tv, start, width=0.01):
+    """The algorithm of iGOS++, one image and one forward pass at a time: softmax score, coarse masks, noise (steps, strengths, *row).
+
+    Returns both masks and, of every step, the objective before it and after it under the step's own noise.
+    """
+    scale = torch.cat([row.flatten(), absent.flatten()])
+    scale = scale.max() - scale.min()
+    masks, course = [torch.ones(size, size, dtype=row.dtype) for _ in range(2)], []
+
+    def objective(points, grain):
+        deleting, inserting = points
+        product = deleting * inserting
+        total = l1 * (1 - product).abs().mean()
+        total = total + tv * (grid_variation(product, 2) + bilateral_variation(product, row, scale, width)) / 2
+        for step in range(n_steps):
+            s = (step + 1) / n_steps
+            for sign, mask, here, there in (
+                (+1, deleting, row, absent),  # f(Phi(I, B, s Mx))
+                (-1, inserting, absent, row),  # f(Phi(B, I, s My))
+                (+1, product, row, absent),
+                (-1, product, absent, row),
+            ):
+                weight = s * enlarged(mask, row)
+                shown = here * weight + there * (1 - weight) + grain[step]
+                total = total + sign * model(shown[None]).softmax(1)[0, target] / n_steps
+        return total
+
+    for number in range(steps):
+        leaves = [m.clone().requires_grad_() for m in masks]
+        value = objective(leaves, grains[number])
+        slopes = torch.autograd.grad(value, leaves)
+        step, before = start, float(value.detach())
+        while step >= 1e-5:
+            tried = [(m - step * g).clamp(0, 1) for m, g in zip(masks, slopes, strict=True)]
+            gain = sum(((m - t) * g).sum() for m, t, g in zip(masks, tried, slopes, strict=True))
+            with torch.no_grad():
+                value = objective(tried, grains[number])
+            if gain > 0 and value <= before - 1e-4 * gain:
+                masks = tried
+                course.append((before, float(value)))
+                break
+            step *= 0.2
+    return *masks, course
+
+
 def extremal_of_a_table(model, row, absent, target, *, area, steps, gain, weight):
     """Extremal perturbation of one row of a table by torch's SGD, for masks without ties: r_a is laid along the sorted mask."""
     mask = nn.Parameter(torch.linspace(0.9, 1.0, len(row), dtype=row.dtype))

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 import attrlab.methods.igos
 import attrlab.methods.integrated_masks
 from attrlab.errors import InvalidInput
+from attrlab.method import players_of
 from attrlab.methods.igos import igos, igos_naive_insertion, igos_plus_plus
 from attrlab.methods.integrated_masks import OBJECTIVES, Descent, integrated_masks, objective_at
 from attrlab.methods.line_search import Armijo, backtrack
 from attrlab.methods.mask_cells import cells_of
-from attrlab.methods.masked_rows import masked_rows, weighted_answers
+from attrlab.methods.masked_rows import masked_rows, step_seeds, weighted_answers
+from attrlab.methods.row_noise import entry_normal
 from synthetic import make_environment
 from tests import reference_masks as twin
 from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
@@ -56,6 +58,40 @@ def test_masks_and_objective_are_those_of_each_row_written_out(objective):
         torch.testing.assert_close(found.deletion[row], deleting, atol=CLOSE, rtol=0)
         torch.testing.assert_close(found.insertion[row], inserting, atol=CLOSE, rtol=0)
         assert float(found.objective[row]) == pytest.approx(value, abs=CLOSE)
+
+
+@pytest.mark.parametrize("size", [6, 3])
+def test_igos_plus_plus_of_an_image_is_the_algorithm_of_the_paper_run_on_it_alone(size):
+    model, (inputs, offers) = convolutional(), image_rows()
+    how = {"size": size, "steps": 3, "n_steps": 4, "l1": 0.3, "tv": 0.5}
+    found = integrated_masks(model, inputs, **offers, size=size, bounded="softmax", descent=Descent(steps=3, n_steps=4, l1=0.3, tv=0.5))
+    streams = step_seeds(offers["seeds"], 3)
+    for row in range(len(inputs)):
+        both = torch.cat([inputs[row].flatten(), offers["baseline"][row].flatten()])
+        owned = torch.ones(3, *inputs.shape[1:], dtype=torch.bool)
+        grains = 0.05 * (both.max() - both.min()) * entry_normal(streams[:, row], owned, samples=4, dtype=torch.float64)
+        question = model, inputs[row], offers["baseline"][row], int(offers["target"][row])
+        deleting, inserting, course = twin.igos_plus_plus_of_an_image(*question, grains, **how, start=1000.0)
+        assert all(after < before for before, after in course)
+        torch.testing.assert_close(found.deletion[row], deleting, atol=CLOSE, rtol=0)
+        torch.testing.assert_close(found.insertion[row], inserting, atol=CLOSE, rtol=0)
+        assert (deleting < 1).any()
+        assert (deleting != inserting).any()
+
+
+def test_on_a_small_graph_an_edge_may_differ_from_its_neighbours():
+    world = make_environment("edge-types-v1")
+    batch, offers = offers_of(world, 8)
+    masks = integrated_masks(world.model, batch.inputs, **offers).product
+    exists = players_of(torch.ones_like(batch.inputs), batch.feature_mask, masks.shape[1]) > 0
+    assert (1 - masks)[batch.truth.support].min() > 0.9
+    assert (1 - masks)[exists & ~batch.truth.support].max() < 0.1
+    cells = cells_of(batch.inputs, batch.baseline, batch.feature_mask, size=28)
+    lone = torch.ones(8, cells.shape[0], dtype=torch.float64)
+    lone[:, 0] = 0
+    costs = 20 * cells.variation(lone, power=2)
+    assert costs.max() < 0.2  # several times the 0.05 of a lone cell of 28 x 28 where an edge has more neighbours than others
+    assert (costs / cells.present.sum(1) * 784).max() > 4  # what it would cost at the paper's weight: more than four scores can gain
 
 
 def test_penalties_of_a_grid_are_means_over_pairs_counted_one_by_one():
