@@ -88,6 +88,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
     examples: Annotated[int, typer.Option(help="drawn networks per claim that is searched")] = 60,
     seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="of the noise of a stochastic method, whose spread is stated")] = 3,
     unclaimed: Annotated[bool, typer.Option("--unclaimed", help="also explore the axioms it does not claim")] = False,
     retraining: Annotated[bool, typer.Option("--retraining", help="also retrain networks: ROAR and KAR, RoLie and RoMie")] = False,
 ) -> None:
@@ -97,6 +98,7 @@ def evaluate(
     options += [part for id in environment or () for part in ("--attrlab-environment", id)]
     options += ["--attrlab-html", str(html)] if html else []
     options += ["--attrlab-json", str(json)] if json else []
+    options += ["--attrlab-seeds", str(seeds)]
     options += ["--attrlab-unclaimed"] if unclaimed else []
     options += ["--attrlab-retraining"] if retraining else []
     raise typer.Exit(_run_evaluations(options))

@@ -67,7 +67,11 @@ class Score:
         ceiling: the same number for the exact truth.
         rows: on how many rows it is defined.
         direction: which way is better.
-        values: row by row in six digits, NaN where it is not defined, so that methods can be compared on the same rows.
+        values: row by row in six digits, NaN where it is not defined, so that methods can be compared on the same rows; means over the
+            method's own seeds where several were asked.
+        seeds: how many seeds of the method's own noise were asked; 1 for a method without noise.
+        spread: of several seeds, the 95 % interval of the mean over seeds (Student's); NaN where there is one. It says how far luck moves
+            the number on these very rows, `interval` how far other rows would.
     """
 
     method: str
@@ -82,6 +86,8 @@ class Score:
     seed: int
     seconds: float = 0.0
     values: tuple[float, ...] = ()
+    seeds: int = 1
+    spread: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,9 +267,10 @@ def _finite(value: Any) -> Any:
 
 def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     filled: dict[str, Any] = {key: (math.nan if key in names and item is None else item) for key, item in row.items()}
-    if "interval" in filled:
-        low, high = filled["interval"]
-        filled["interval"] = (math.nan if low is None else low, math.nan if high is None else high)
+    for ends in ("interval", "spread"):
+        if ends in filled:
+            low, high = filled[ends]
+            filled[ends] = (math.nan if low is None else low, math.nan if high is None else high)
     if "values" in filled:
         filled["values"] = tuple(math.nan if value is None else value for value in filled["values"])
     return filled

@@ -1,241 +1,92 @@
-"""A study composes what does not know of each other: environments, methods and evaluations, on one device, from one seed.
-
-A stage is an environment put on a device with a batch drawn from it; everything asked of it is asked of the same rows, so that
-methods are compared on equal terms.
-"""
+"""A study composes what does not know of each other: environments, methods and evaluations, on one device, from one seed."""
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from attrlab.case import Case
-from attrlab.errors import InvalidInput, MethodError, NotApplicable, UnknownName
-from attrlab.games import Game, Policy, make_game
+from attrlab.errors import InvalidInput, MethodError, NotApplicable
 from attrlab.games.curves import Mode
-from attrlab.method import Method, player_scores
-from attrlab.methods import controls
+from attrlab.method import Method
 from attrlab.metrics import METRICS, Metric
-from attrlab.metrics.answers import Answers
-from attrlab.metrics.explainer import Explainer
 from attrlab.metrics.metric import Question
 from attrlab.metrics.perturbation import mean_over_rows
 from attrlab.metrics.reliability import Reliability, reliability
 from attrlab.metrics.statistics import Summary, means_and_intervals
+from attrlab.metrics.student import mean_and_half_width
 from attrlab.record import MeanCurve, Score
-from synthetic import Batch, Environment, make_environment
-from synthetic.readings import known_of
-from synthetic.registry import UnknownEnvironment
+from attrlab.stage import (
+    CEILING,
+    CONVENTION,
+    DRAW,
+    FLOOR,
+    REFERENCE,
+    REFERENCE_SEED,
+    WITNESS,
+    Stage,
+    applies,
+    case_of,
+    convention_of,
+    load,
+    mean_of,
+    measure,
+    metrics_of,
+    prepare,
+)
 
-CONVENTION = "shapley"
-"""What a method that aims at no convention is compared with."""
-
-REFERENCE, REFERENCE_SEED = 32, 0x5EFE_2E4C
-"""How many rows are drawn as reference data, and from which seed: one that no explained rows are drawn from.
-
-Torch's generator on a CPU reads the lower 32 bits of a seed alone, so 1 << 40 would be the seed 0."""
-
-WITNESS = "witness"
-"""The trait of environments that hold stored rows for one counterexample; they are not scored."""
+__all__ = [
+    "CEILING",
+    "CONVENTION",
+    "DRAW",
+    "FLOOR",
+    "REFERENCE",
+    "REFERENCE_SEED",
+    "WITNESS",
+    "Stage",
+    "applies",
+    "case_of",
+    "convention_of",
+    "curves",
+    "judge_of_metric",
+    "load",
+    "measure",
+    "metrics_of",
+    "model_free",
+    "prepare",
+    "score",
+    "stochastic",
+]
 
 _MODES: tuple[Mode, Mode] = ("deletion", "insertion")
 
-FLOOR = Method(name="random", attribute=controls.random, control=True)
-CEILING = Method(name="truth", attribute=controls.truth, control=True)
+
+def stochastic(method: Method) -> bool:
+    """Whether a method asks for noise."""
+    return method.names("generator") or method.names("seeds")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """An environment on a device, with the rows that every question is asked about."""
-
-    environment: Environment
-    batch: Batch
-    case: Case
-    policy: Policy
-    seed: int
-    _scores: dict[int, tuple[Method, Tensor, float]] = field(default_factory=dict, repr=False, compare=False)
-    _explainers: dict[int, tuple[Method, Explainer]] = field(default_factory=dict, repr=False, compare=False)
-    _ends: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
-
-    @cached_property
-    def game(self) -> Game:
-        """The baseline game of the rows."""
-        batch = self.batch
-        return make_game(
-            self.case.model,
-            batch.inputs,
-            target=batch.target,
-            baseline=batch.baseline,
-            feature_mask=batch.feature_mask,
-            players=batch.players,
-            policy=self.policy,
-        )
-
-    @cached_property
-    def answers(self) -> Answers:
-        """The baseline game with a memory, so that what one method or metric asked costs the next one nothing."""
-        return Answers(self.game)
-
-    @cached_property
-    def floor(self) -> Tensor:
-        """Player scores of the random control, (batch, players)."""
-        return player_scores(FLOOR, self.case, seed=self.seed)
-
-    def scores_of(
-        self,
-        method: Method,
-    ) -> tuple[Tensor, float]:  # (batch, players), and the seconds they took
-        """Player scores of a method, asked for once however many questions are put to them.
-
-        Raises:
-            NotApplicable, MethodError: as `player_scores`.
-        """
-        if id(method) not in self._scores:
-            start = time.perf_counter()
-            found = player_scores(method, self.case, seed=self.seed)
-            self._scores[id(method)] = (method, found, time.perf_counter() - start)
-        return self._scores[id(method)][1:]
-
-    def explainer_of(
-        self,
-        method: Method,
-    ) -> Explainer:
-        """The method as what can be asked again, and remembers; many times in its light setting, where it has one."""
-        if id(method) not in self._explainers:
-            light = method.with_parameters(**method.light) if method.light else method
-            asks = (partial(_ask, one, self.seed) for one in (light, method))
-            self._explainers[id(method)] = (method, Explainer(next(asks), whole=next(asks)))
-        return self._explainers[id(method)][1]
-
-    def ends(
-        self,
-        metric: Metric,
-        convention: str,
-    ) -> tuple[float, float]:
-        """What the random control and the exact truth score on a metric: floor and ceiling, measured once."""
-        if metric.question == "method":
-            return metric.ends
-        if (metric.name, convention) not in self._ends:
-            ideal = self.batch.truth.attributions[convention].to(self.floor.dtype)
-            floor, ceiling = (_mean(measure(metric, self, scores, convention=convention)) for scores in (self.floor, ideal))
-            self._ends[metric.name, convention] = floor, ceiling
-        return self._ends[metric.name, convention]
-
-
-def load(id: str, **knobs: Any) -> Environment:
-    """Build the environment `id` with `knobs` in place of its defaults.
-
-    Raises:
-        UnknownName: if there is no such environment; the nearest are suggested.
-        InvalidInput: if a knob is unknown or out of its range.
-    """
-    try:
-        return make_environment(id, **knobs)
-    except UnknownEnvironment as error:
-        raise UnknownName(str(error)) from error
-    except ValueError as error:
-        raise InvalidInput(str(error)) from error
-
-
-def prepare(id: str, *, rows: int = 12, seed: int = 0, policy: Policy | None = None, **knobs: Any) -> Stage:
-    """Build the environment `id`, put it on the policy's device in its dtype, and draw `rows` rows from `seed`.
-
-    Raises:
-        UnknownName, InvalidInput: as `load`.
-    """
-    policy, environment = policy or Policy(), load(id, **knobs)
-    batch = environment.sample(rows, torch.Generator().manual_seed(seed)).to(device=policy.device, dtype=policy.dtype)
-    return Stage(environment=environment, batch=batch, case=case_of(environment, batch, policy), policy=policy, seed=seed)
-
-
-def case_of(environment: Environment, batch: Batch, policy: Policy) -> Case:
-    """The case that a batch of an environment puts to a method; the environment's own networks are not touched."""
-    drawn = environment.sample(REFERENCE, torch.Generator().manual_seed(REFERENCE_SEED)).inputs
-    networks = {name: copy.deepcopy(network).to(device=policy.device, dtype=policy.dtype) for name, network in environment.equals.items()}
-    return Case(
-        name=environment.id,
-        formula=environment.formula,
-        modality=environment.modality,
-        model=copy.deepcopy(environment.model).to(device=policy.device, dtype=policy.dtype),
-        inputs=batch.inputs,
-        target=batch.target,
-        baseline=batch.baseline,
-        feature_mask=batch.feature_mask,
-        players=batch.players,
-        independent=batch.truth.independent,
-        orbit=batch.truth.orbit,
-        others=networks,
-        truth=batch.truth.attributions.get("shapley"),
-        reference=drawn.to(device=policy.device, dtype=policy.dtype),
-        twin=_placed(environment.twin, policy),
-        traits=environment.traits,
-        learnt=_learnt(environment, policy),
-        **known_of(environment, batch),  # type: ignore[arg-type]
-    )
-
-
-def _learnt(environment: Environment, policy: Policy) -> Callable[[], Mapping[str, nn.Module]]:
-    """Networks trained on rows of the environment when they are first asked for; a refusal is remembered as well."""
-    found: list[Mapping[str, nn.Module] | NotApplicable] = []
-
-    def ask() -> Mapping[str, nn.Module]:
-        from attrlab.retraining.relearning import learn
-
-        if not found:
-            try:
-                found.append(learn(environment, device=policy.device, dtype=policy.dtype))
-            except NotApplicable as refusal:
-                found.append(refusal)
-        if isinstance(found[0], NotApplicable):
-            raise NotApplicable(str(found[0]))
-        return found[0]
-
-    return ask
-
-
-Twin = Callable[[], tuple[nn.Module, Callable[[Tensor], Any]]]
-
-
-def _placed(twin: Twin | None, policy: Policy) -> Twin | None:
-    """The twin on the policy's device in its dtype, built anew at every call, so that no explainer's traces are inherited."""
-    if twin is None:
-        return None
-    build = twin
-
-    def fresh() -> tuple[nn.Module, Callable[[Tensor], Any]]:
-        module, data_of = build()
-        return module.to(device=policy.device, dtype=policy.dtype), data_of
-
-    return fresh
-
-
-def applies(method: Method, environment: Environment) -> bool:
-    """Whether the method says it applies to environments of this modality."""
-    return not method.modalities or environment.modality in method.modalities
-
-
-def score(method: Method, stage: Stage, *, question: Question, among: Collection[Metric] | None = None) -> list[Score]:
+def score(method: Method, stage: Stage, *, question: Question, among: Collection[Metric] | None = None, seeds: int = 1) -> list[Score]:
     """Measure every metric of one question (of those `among`, if given) for a method on a stage, between floor and ceiling.
 
-    A metric that does not apply to these rows, or for which the method fails when it is asked again, is recorded without a value and loses
-    no other.
+    A stochastic method is asked with `seeds` seeds; metrics that call the method again ask it with one, the same for all its networks and
+    neighbours. A metric that does not apply to these rows, or for which the method fails when it is asked again, is recorded without a
+    value and loses no other.
 
     Raises:
         NotApplicable, MethodError: as `player_scores`.
     """
-    scores, spent = stage.scores_of(method)
+    draws = seeds if stochastic(method) and question != "method" else 1
+    found = [stage.scores_of(method, draw=draw) for draw in range(draws)]
     asked = metrics_of(stage.environment, question=question)
     chosen = [metric for metric in asked if among is None or metric in among]
-    return _scores(method.name, stage, [_measured(method, stage, metric, scores, spent) for metric in chosen])
+    sets, spent = [scores for scores, _ in found], found[0][1]
+    return _scores(method.name, stage, [_measured(method, stage, metric, sets, spent) for metric in chosen])
 
 
 def model_free(stage: Stage) -> list[Score]:
@@ -248,7 +99,7 @@ def model_free(stage: Stage) -> list[Score]:
     for name, alone in (("degree_alone", degree_scores), ("bridges_alone", bridge_scores), ("number_alone", index_scores)):
         scores = alone(stage.batch).to(stage.floor)
         chosen = [*metrics_of(stage.environment, question="truth"), *metrics_of(stage.environment, question="game")]
-        found += _scores(name, stage, [_measured(FLOOR, stage, metric, scores, 0.0) for metric in chosen])
+        found += _scores(name, stage, [_measured(FLOOR, stage, metric, [scores], 0.0) for metric in chosen])
     return found
 
 
@@ -256,7 +107,7 @@ def _scores(name: str, stage: Stage, drafts: list[_Draft]) -> list[Score]:
     """Drafts with their intervals, which are drawn together."""
     if not drafts:
         return []
-    values = torch.stack([draft.values.cpu().double() for draft in drafts])
+    values = torch.stack([draft.values.nanmean(0).cpu().double() for draft in drafts])
     summaries = means_and_intervals(values, seed=stage.seed)
     return [_score(name, stage, draft, summary) for draft, summary in zip(drafts, summaries, strict=True)]
 
@@ -278,39 +129,6 @@ def curves(method: Method, stage: Stage) -> list[MeanCurve]:
     return found
 
 
-def metrics_of(environment: Environment, *, question: Question) -> tuple[Metric, ...]:
-    """The metrics of one question that are defined for an environment."""
-    asked = [metric for metric in METRICS.values() if metric.question == question]
-    return tuple(metric for metric in asked if metric.applies_to(environment.modality, environment.id))
-
-
-def convention_of(method: Method, stage: Stage) -> str:
-    """The truth a method is compared with: the convention it aims at, where the environment states it."""
-    aim = method.convention
-    return aim if aim is not None and aim in stage.batch.truth.attributions else CONVENTION
-
-
-def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = CONVENTION, method: Method | None = None) -> Tensor:
-    """One metric of player scores on a stage, per row, (batch,).
-
-    Raises:
-        InvalidInput: if the metric calls the method again and none is given.
-        NotApplicable: if the metric does not apply to these rows.
-    """
-    if metric.question == "method":
-        if method is None:
-            raise InvalidInput(f"{metric.name} calls the method again: write measure(metric, stage, scores, method=...) (got method=None)")
-        return metric.measure(stage.explainer_of(method), stage.case, scores)
-    with torch.no_grad():
-        if metric.question == "game":
-            return metric.measure(stage.answers, scores)
-        if metric.question == "scores":
-            return metric.measure(scores, present=stage.game.present)
-        truth = stage.batch.truth
-        players = truth.support if metric.object == "support" else truth.necessary
-        return metric.measure(scores, truth=truth.attributions[convention].to(scores.dtype), support=players, present=stage.game.present)
-
-
 def judge_of_metric(metric: Metric, stage: Stage, *, methods: Collection[Method] = ()) -> Reliability:
     """How far a metric of the kinds "truth", "scores" and "game" can be trusted on a stage, judged by the exact Shapley values.
 
@@ -328,7 +146,7 @@ def judge_of_metric(metric: Metric, stage: Stage, *, methods: Collection[Method]
     for method in methods:
         with suppress(NotApplicable, MethodError):
             scores = stage.scores_of(method)[0]
-            found.append((scores, _mean(measure(METRICS["rank_correlation"], stage, scores))))
+            found.append((scores, mean_of(measure(METRICS["rank_correlation"], stage, scores))))
     return reliability(
         lambda scores: measure(metric, stage, scores),
         direction=metric.direction,
@@ -339,28 +157,24 @@ def judge_of_metric(metric: Metric, stage: Stage, *, methods: Collection[Method]
     )
 
 
-def _ask(method: Method, seed: int, case: Case, *, model: nn.Module | None = None) -> Tensor:
-    return player_scores(method, case, model=model, seed=seed)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Draft:
     """What was measured, before it is summarised."""
 
     metric: Metric
-    values: Tensor  # (batch,)
+    values: Tensor  # (draws, batch)
     ends: tuple[float, float]
     seconds: float
 
 
-def _measured(method: Method, stage: Stage, metric: Metric, scores: Tensor, spent: float) -> _Draft:
+def _measured(method: Method, stage: Stage, metric: Metric, sets: Sequence[Tensor], spent: float) -> _Draft:
     start = time.perf_counter()
     convention = CONVENTION if metric.question == "game" else convention_of(method, stage)
     try:
-        values = measure(metric, stage, scores, convention=convention, method=method)
+        values = torch.stack([measure(metric, stage, scores, convention=convention, method=method) for scores in sets])
         ends = stage.ends(metric, convention)
     except (NotApplicable, MethodError):
-        values, ends = scores.new_full((len(scores),), torch.nan), (math.nan, math.nan)
+        values, ends = sets[0].new_full((len(sets), len(sets[0])), torch.nan), (math.nan, math.nan)
     return _Draft(metric=metric, values=values, ends=ends, seconds=spent + time.perf_counter() - start)
 
 
@@ -377,10 +191,16 @@ def _score(name: str, stage: Stage, draft: _Draft, summary: Summary) -> Score:
         direction=draft.metric.direction,
         seed=stage.seed,
         seconds=draft.seconds,
-        values=tuple(float(f"{value:.6g}") for value in draft.values.tolist()),
+        values=tuple(float(f"{value:.6g}") for value in draft.values.nanmean(0).tolist()),
+        seeds=len(draft.values),
+        spread=_spread(draft.values.nanmean(1)),
     )
 
 
-def _mean(values: Tensor) -> float:
-    defined = values[~torch.isnan(values)]
-    return float(defined.mean()) if len(defined) else math.nan
+def _spread(means: Tensor) -> tuple[float, float]:
+    """The interval of the mean over seeds, from the mean over rows of each."""
+    defined = means[~means.isnan()].tolist()
+    if len(defined) < 2:
+        return math.nan, math.nan
+    mean, half = mean_and_half_width(defined)
+    return mean - half, mean + half

@@ -27,6 +27,10 @@ SHOWN = 3
 catalogue of methods, where neither methods nor environments are."""
 
 
+SEEDS = 3
+"""Seeds of the noise of methods that are asked for by name; one in a run of the whole catalogue."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Laboratory:
     """What is evaluated, and how."""
@@ -37,6 +41,7 @@ class Laboratory:
     rows: int
     examples: int
     seed: int
+    seeds: int  # of the noise of stochastic methods
     unclaimed: bool
     named: bool  # whether the environments were asked for by name
     refuted: tuple[str, ...]  # axioms that a counterexample is looked for, whatever is claimed
@@ -64,6 +69,7 @@ class Laboratory:
             rows=_at_least("--attrlab-rows", options.attrlab_rows, 2),
             examples=_at_least("--attrlab-examples", options.attrlab_examples, 1),
             seed=_at_least("--attrlab-seed", options.attrlab_seed, 0),
+            seeds=_seeds(options),
             unclaimed=options.attrlab_unclaimed,
             named=bool(options.attrlab_environment),
             refuted=_axioms(options.attrlab_refute),
@@ -158,6 +164,13 @@ def _scope(name: str) -> str:
     if name not in names:
         raise InvalidInput(f"--attrlab-scope is one of {', '.join(names)} (got {name!r})")
     return name
+
+
+def _seeds(options: Namespace) -> int:
+    """As many as are asked for; otherwise `SEEDS` for methods asked for by name, and one for the catalogue."""
+    if options.attrlab_seeds is None:
+        return SEEDS if options.attrlab_method else 1
+    return _at_least("--attrlab-seeds", options.attrlab_seeds, 1)
 
 
 def _at_least(option: str, value: int, least: int) -> int:

@@ -47,6 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--attrlab-rows", type=int, default=12, metavar="N", help="rows drawn from each environment (default: 12)")
     group.addoption("--attrlab-examples", type=int, default=60, metavar="N", help="drawn networks per claim that is searched (default: 60)")
     group.addoption("--attrlab-seed", type=int, default=0, metavar="N", help="seed of every draw (default: 0)")
+    group.addoption(
+        "--attrlab-seeds",
+        type=int,
+        default=None,
+        metavar="N",
+        help="seeds of the noise of stochastic methods, whose spread stands beside that over rows (default: 3 for named methods, else 1)",
+    )
     group.addoption("--attrlab-json", default=None, metavar="PATH", help="write all records to this file")
     group.addoption("--attrlab-html", default=None, metavar="PATH", help="write the page to this file")
     group.addoption(

@@ -128,5 +128,5 @@ def _without_kind(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _score(record: dict[str, Any]) -> Score:
-    low, high = record["interval"]
-    return Score(**{**_without_kind(record), "interval": (low, high), "values": tuple(record["values"])})
+    pairs = {name: tuple(record[name]) for name in ("interval", "spread", "values")}
+    return Score(**{**_without_kind(record), **pairs})

@@ -23,5 +23,5 @@ def test_distance_from_the_truth_is_recorded(cell: cells.Cell, laboratory: Labor
     __tracebackhide__ = True
     with judging.measured(request.node.user_properties, cell, evaluation="agreement"):
         stage = laboratory.stage(cell.environment)
-        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="truth"))
-        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="scores"))
+        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="truth", seeds=laboratory.seeds))
+        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="scores", seeds=laboratory.seeds))

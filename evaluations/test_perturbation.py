@@ -23,5 +23,5 @@ def test_answers_to_perturbed_inputs_are_recorded(cell: cells.Cell, laboratory: 
     __tracebackhide__ = True
     with judging.measured(request.node.user_properties, cell, evaluation="perturbation"):
         stage = laboratory.stage(cell.environment)
-        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="game"))
+        judging.record_scores(request.node.user_properties, score(cell.method, stage, question="game", seeds=laboratory.seeds))
         judging.record_curves(request.node.user_properties, curves(cell.method, stage))

@@ -12,7 +12,7 @@ import pytest
 import attrlab
 
 ROOT = Path(__file__).parent.parent
-COMPOSITION = {"study", "instruments", "verification", "catalogue", "report", "cli"}
+COMPOSITION = {"stage", "study", "instruments", "verification", "catalogue", "report", "cli"}
 """The rooms of `attrlab` that may know `synthetic`."""
 
 

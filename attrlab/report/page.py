@@ -205,7 +205,17 @@ def _bar(score: Score | None, rank: tuple[int, int] | None) -> dict[str, Any] | 
     title = f"{precise(score.value)}, interval {precise(low)} to {precise(high)}, floor {precise(score.floor)}, "
     title += f"ceiling {precise(score.ceiling)}, {counted(score.rows, 'row')}"
     where = position(score)
-    bar: dict[str, Any] = {"value": short(score.value), "interval": _interval(low, high), "title": title, "at": None, "rank": ""}
+    bar: dict[str, Any] = {
+        "value": short(score.value),
+        "interval": _interval(low, high),
+        "title": title,
+        "at": None,
+        "rank": "",
+        "seeds": "",
+    }
+    if math.isfinite(score.spread[0]):
+        bar["seeds"] = _interval(*score.spread)
+        bar["title"] += f"; over {counted(score.seeds, 'seed')} {precise(score.spread[0])} to {precise(score.spread[1])}"
     if rank is not None:
         bar["rank"] = f"{rank[0]}{'=' if rank[1] > 1 else ''}"
     if math.isnan(where):

@@ -10,10 +10,13 @@ import torch
 from attrlab.errors import InvalidInput, MethodError
 from attrlab.method import Method
 from attrlab.metrics import METRICS, cost, stability
+from attrlab.record import Run
 from attrlab.registry import find_method
+from attrlab.report.page import render_page
 from attrlab.study import CEILING, FLOOR, measure, metrics_of, prepare, score
 
 STAGE = prepare("linear-v1", rows=4)
+CLOSE = 1e-12  # means of a dozen float64 numbers of order one
 
 
 def counted(calls, *, fails_from=math.inf):
@@ -112,3 +115,42 @@ def test_reference_data_are_drawn_apart_from_the_rows_that_are_explained(seed):
     equal = (stage.case.reference.unsqueeze(0) == stage.case.inputs.unsqueeze(1)).all(2)
     assert not equal.diagonal().any()
     assert equal.double().mean() < 0.2  # a lattice of small integers: some rows may agree by chance, never row by row
+
+
+def noisy(model, inputs, *, baseline, generator):
+    noise = torch.rand(inputs.shape, generator=generator, dtype=inputs.dtype)
+    return model(inputs).sum() * 0 + (inputs - baseline) + 3 * noise
+
+
+def test_a_stochastic_method_is_asked_with_several_seeds_and_their_spread_is_stated_beside_that_of_rows():
+    method = Method(name="noisy", attribute=noisy)
+    stage = prepare("linear-v1", rows=4)
+    (one,) = score(method, stage, question="truth", among=(METRICS["relative_l1"],))
+    (four,) = score(method, stage, question="truth", among=(METRICS["relative_l1"],), seeds=4)
+    drawn = torch.stack([measure(METRICS["relative_l1"], stage, stage.scores_of(method, draw=draw)[0]) for draw in range(4)])
+    assert (one.seeds, four.seeds) == (1, 4)
+    assert all(math.isnan(end) for end in one.spread)
+    assert one.value == pytest.approx(drawn[0].mean().item(), abs=CLOSE)
+    assert four.value == pytest.approx(drawn.mean().item(), abs=CLOSE)
+    assert list(four.values) == pytest.approx(drawn.mean(0).tolist(), rel=1e-5)  # six digits are kept
+    half = 3.182446 * drawn.mean(1).std().item() / 2  # Student's t of three degrees of freedom at 95 %, over the root of four seeds
+    assert four.spread == pytest.approx((four.value - half, four.value + half), abs=1e-6)
+    assert drawn.mean(1).std() > 0
+
+
+def test_a_method_without_noise_and_one_that_is_asked_again_have_one_seed():
+    assert [s.seeds for s in score(counted([]), STAGE, question="truth", seeds=3)] == [1] * len(
+        metrics_of(STAGE.environment, question="truth")
+    )
+    again = score(Method(name="noisy", attribute=noisy), prepare("linear-v1", rows=2), question="method", among=stability.METRICS, seeds=3)
+    assert {s.seeds for s in again} == {1}
+
+
+def test_the_spread_over_seeds_survives_json_and_is_shown_on_the_page():
+    scores = score(Method(name="noisy", attribute=noisy), STAGE, question="truth", among=(METRICS["relative_l1"],), seeds=3)
+    written = Run(verdicts=(), scores=tuple(scores))
+    again = Run.from_json(written.to_json()).scores[0]
+    assert again.spread == pytest.approx(scores[0].spread, rel=1e-12)
+    page = render_page(written)
+    assert "<small>seeds " in page
+    assert "over 3 seeds" in page

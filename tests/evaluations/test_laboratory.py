@@ -21,6 +21,7 @@ DEFAULTS = {
     "rows": 4,
     "examples": 5,
     "seed": 0,
+    "seeds": None,
     "json": None,
     "html": None,
     "unclaimed": False,
@@ -62,6 +63,7 @@ def test_what_other_libraries_implement_is_left_out_of_the_catalogue_unless_aske
         ({"rows": 1}, "--attrlab-rows is at least 2 (got 1)"),
         ({"examples": 0}, "--attrlab-examples is at least 1 (got 0)"),
         ({"scope": "huge"}, "--attrlab-scope is one of none, tiny, small, default, large (got 'huge')"),
+        ({"seeds": 0}, "--attrlab-seeds is at least 1 (got 0)"),
         ({"seed": -1}, "--attrlab-seed is at least 0 (got -1)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -84,6 +86,11 @@ def test_a_stage_is_prepared_once_and_depends_on_the_seed():
     assert first.stage("additive-v1") is first.stage("additive-v1")
     assert not first.stage("additive-v1").batch.inputs.equal(second.stage("additive-v1").batch.inputs)
     assert first.stage("additive-v1").batch.inputs.equal(laboratory(seed=1).stage("additive-v1").batch.inputs)
+
+
+def test_a_stochastic_method_has_three_seeds_where_it_is_named_one_in_the_catalogue_and_as_many_as_are_asked_for():
+    asked = ({"method": ["smoothgrad"]}, {}, {"method": ["smoothgrad"], "seeds": 5}, {"seeds": 2})
+    assert [laboratory(**options).seeds for options in asked] == [3, 1, 5, 2]
 
 
 def test_witnesses_are_not_scored():
