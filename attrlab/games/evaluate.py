@@ -120,7 +120,7 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
             logits = outputs.new_empty(total, outputs.shape[1])
         logits[done : done + here] = outputs
         done += here
-        limit = limit or fitting(game.policy.bytes(), footprint, on_cuda=outputs.is_cuda)
+        limit = limit or fitting(game.policy.forward_bytes(), footprint, on_cuda=outputs.is_cuda)
         if progress is not None:
             progress(done, total)
     assert logits is not None, "a plan has at least one job"

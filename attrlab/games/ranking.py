@@ -18,6 +18,9 @@ ROUNDINGS = 64
 """Scores are tied within this many units of rounding (of their own number type) of the row's largest magnitude: a score is a sum of up
 to about 10^4 terms, whose rounding errors add up like the square root of their number, to about 10^2 halves."""
 
+BY_DIGITS = 2**15
+"""How many numbers it takes for torch to sort integers by digits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
@@ -69,7 +72,7 @@ def rank(
         )
     finite = scores.isfinite()
     values = torch.where(finite & present, scores, 0)
-    key, order = torch.where(present, -values if descending else values, torch.inf).sort(dim=1, stable=True)
+    key, order = _sorted(torch.where(present, -values if descending else values, torch.inf))
     gap = key.diff(dim=1) > rounding_of(values)
     begins = torch.cat([torch.ones_like(present[:, :1]), gap], 1)
     ends = torch.cat([gap, torch.ones_like(present[:, :1])], 1)
@@ -81,6 +84,22 @@ def rank(
         count=present.sum(1),
         defined=(finite | ~present).all(1),
     )
+
+
+def _sorted(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row ascending and where its values stood, equal ones in the order of their places.
+
+    On a CPU, integers in one dimension are sorted by their digits, four times as fast as rows of numbers are by comparison: the bits of a
+    float32, of a negative one turned around, are ascending integers, and the row is put before them.
+    """
+    if keys.is_cuda or keys.dtype != torch.float32 or keys.numel() < BY_DIGITS:
+        return keys.sort(dim=1, stable=True)
+    bits = (keys + 0.0).view(torch.int32)  # 0 added, -0 is 0
+    ascending = torch.where(bits < 0, bits ^ torch.iinfo(torch.int32).max, bits).long() - torch.iinfo(torch.int32).min
+    rows, players = keys.shape
+    first = torch.arange(rows, device=keys.device).unsqueeze(1)
+    order = (ascending | (first << 32)).flatten().argsort(stable=True).view(rows, players) - first * players
+    return keys.gather(1, order), order
 
 
 def rounding_of(
