@@ -20,19 +20,20 @@ from attrlab.errors import NotApplicable
 from attrlab.games import Policy
 from attrlab.judge import Examination, examine
 from attrlab.method import Method, player_scores
+from evaluations.refined import explained
 from evaluations.small_cases import VALUES, WIDTH, Block, blocks, can_enumerate
 
 Size = tuple[int, tuple[int, ...]]
 
 _TINY: tuple[Size, ...] = ((1, ()), (2, ()), (1, (1,)), (2, (1,)))
 _SMALL: tuple[Size, ...] = (*_TINY, (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1)))
-_DEFAULT: tuple[Size, ...] = (*_SMALL, (1, (2, 1)), (2, (2, 1)))
+_DEFAULT: tuple[Size, ...] = (*_SMALL, (3, ()), (3, (1,)), (1, (2, 1)), (2, (2, 1)))
 
 SCOPES: dict[str, tuple[Size, ...]] = {
     "tiny": _TINY,
     "small": _SMALL,
     "default": _DEFAULT,
-    "large": (*_DEFAULT, (1, (3,)), (2, (3,))),
+    "large": (*_DEFAULT, (1, (3,)), (2, (3,)), (3, (2,)), (3, (3,))),
 }
 """Sizes (inputs, units of each hidden layer) by the name of the scope, in order."""
 
@@ -41,6 +42,11 @@ ROUNDING = 1e-9
 
 TRIED = 3
 """Networks on which a method is tried alone, of the first block in which there are as many."""
+
+NARROW = WIDTH // 2
+MANY = frozenset({"path"})
+"""Methods that lay out many rows for each, on a path or against reference rows, spend their time in the network, of which every row reads
+the part of one: there are fewer of them at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,8 @@ class Exhausted:
         refusal: why the method did not apply to networks it refused, once.
         refused: how many those are; they are not among `networks`.
         finished: whether the scope was gone through to its end, or to its refutation.
+        proved: the largest scope that was gone through to its end without a refutation, how many networks and rows it has, and how long it
+            took; an empty name if none was.
         seconds: how much processor time it took.
     """
 
@@ -73,6 +81,7 @@ class Exhausted:
     refusal: str
     refused: int
     finished: bool
+    proved: tuple[str, int, int, float]
     seconds: float
 
     def __str__(self) -> str:
@@ -112,8 +121,12 @@ def exhaust(
     if not can_enumerate(axiom):
         raise NotApplicable(f"{axiom.name} needs {', '.join(axiom.needs)}, which is not known of enumerated networks")
     search = _Search(method=method, axiom=axiom, tolerance=tolerance, policy=policy or Policy(), seed=seed)
-    start, finished, refutation = time.process_time(), True, None
-    for block in progress(blocks(axiom, SCOPES[scope], width=search.width(axiom, SCOPES[scope]), policy=search.policy)):
+    start, finished, refutation, sizes = time.process_time(), True, None, SCOPES[scope]
+    proved = ("", 0, 0, 0.0)
+    for block in progress(blocks(axiom, sizes, width=search.width(axiom, sizes), policy=search.policy)):
+        ended = _ended(sizes[: sizes.index(block.size)])
+        if ended != proved[0]:
+            proved = (ended, search.networks, search.rows, time.process_time() - start)
         refutation = search.look(block)
         if refutation is not None:
             break
@@ -132,8 +145,14 @@ def exhaust(
         refusal=search.refusal,
         refused=search.refused,
         finished=finished,
+        proved=(scope, search.networks, search.rows, time.process_time() - start) if finished and refutation is None else proved,
         seconds=time.process_time() - start,
     )
+
+
+def _ended(sizes: tuple[Size, ...]) -> str:
+    """The largest scope of which nothing but these sizes is made; empty if there is none."""
+    return next((name for name, whole in reversed(SCOPES.items()) if whole == sizes[: len(whole)]), "")
 
 
 @dataclass(kw_only=True)
@@ -158,8 +177,11 @@ class _Search:
         """How many networks are put to the method at once: many, if it scores each of the first ones as it does alone."""
         for block in blocks(axiom, sizes, policy=self.policy):
             if len(block.members) > 1:
-                return WIDTH if self._scores_alike(block) else 1
-        return WIDTH
+                return self._usual() if self._scores_alike(block) else 1
+        return self._usual()
+
+    def _usual(self) -> int:
+        return NARROW if self.method.cost_class in MANY or self.method.names("reference") else WIDTH
 
     def _scores_alike(self, block: Block) -> bool:
         try:
@@ -211,7 +233,13 @@ class _Search:
         violation = finding.violation
         allowed = violation[violation <= MARGIN * self.tolerance]
         self.worst = max(self.worst, float(allowed.max()) if len(allowed) else 0.0)
-        return sorted(set(block.case.target[violation > self.tolerance].tolist()))
+        suspects = set(block.case.target[violation > self.tolerance].tolist())
+        if len(suspects) > 1:
+            shrinks = explained(self.method, self.axiom, block.case, violation, tolerance=self.tolerance, seed=self.seed)
+            self.approximate += len(shrinks)
+            self.worst = max([self.worst, *(float(violation[block.case.target == network].max()) for network in shrinks)])
+            suspects -= shrinks
+        return sorted(suspects)
 
     def _alone(self, block: Block, member: int) -> Examination | None:
         """Examine one network alone, on its smallest rows first."""

@@ -6,6 +6,7 @@ are left out, so that a convention for ReLU'(0) never decides a verdict; rows th
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,8 +26,9 @@ from synthetic.gadgets import relu_network
 from synthetic.small_scope import Knowledge, SmallNetworks, knowledge, small_networks
 
 VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
+VALUES_OF_THREE = (-1.0, 0.0, 1.0)
 BASELINES = (0.0, 1.0)
-"""The lattice of inputs, and the value of all entries of a baseline."""
+"""The lattice of up to two inputs, that of three, and the value of all entries of a baseline."""
 
 WIDTH = 24
 """Networks that are put to a method at once."""
@@ -55,8 +57,9 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Networks side by side, with the rows about them; `case.target` says which network a row is about."""
+    """Networks of one size side by side, with the rows about them; `case.target` says which network a row is about."""
 
+    size: tuple[int, tuple[int, ...]]
     case: Case
     members: tuple[Member, ...]
 
@@ -126,8 +129,10 @@ def _block(axiom: Axiom, members: list[Member], networks: SmallNetworks, known: 
     own = networks.rows(places)
     rows = _Rows(networks=own, known=_rows_of(known, places), inputs=inputs, baseline=baseline)
     clear = own.least_preactivation(inputs) > 0
-    if axiom.needs and "others" in axiom.needs:
-        clear &= torch.cat([member.networks.rows(torch.tensor([member.place])).least_preactivation(inputs) for member in members]) > 0
+    alone = [own.rows(torch.tensor([k])) for k in range(len(members))]
+    shown = [member.networks.rows(torch.tensor([member.place])) for member in members] if "others" in axiom.needs else alone
+    if "others" in axiom.needs:
+        clear &= torch.cat([network.least_preactivation(inputs) for network in shown]) > 0
     facts: dict[str, Any] = {name: fact for name in axiom.needs if (fact := rows.fact(name)) is not None}
     for fact in facts.values():
         clear &= fact.any(2) if fact.dtype == torch.bool else (fact >= 0).any(2)
@@ -137,7 +142,7 @@ def _block(axiom: Axiom, members: list[Member], networks: SmallNetworks, known: 
     case = Case(
         name=SMALL_SCOPE,
         formula=f"{len(members)} networks side by side",
-        model=_placed(_side_by_side(members), policy),
+        model=_placed(_stacked(shown), policy),
         inputs=_to(inputs[point], policy),
         target=member.to(policy.device),
         baseline=_to(baseline[point], policy),
@@ -145,10 +150,10 @@ def _block(axiom: Axiom, members: list[Member], networks: SmallNetworks, known: 
         players=networks.inputs,
         reference=_to(torch.unique(inputs, dim=0), policy),
         traits=frozenset({"additive"}) if "additive" in axiom.needs else frozenset(),
-        others={"networks that compute the same": _placed(_seconds(members), policy)} if "others" in axiom.needs else {},
+        others={"networks that compute the same": _placed(_stacked(alone), policy)} if "others" in axiom.needs else {},
         **{name: fact[member, point].to(policy.device) for name, fact in facts.items()},
     )
-    return Block(case=case, members=tuple(members))
+    return Block(size=(networks.inputs, networks.hidden), case=case, members=tuple(members))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +169,7 @@ class _Rows:
         """The field of `Case` of that name; None for what is not stated row by row."""
         points, players = self.inputs.shape
         if name == "orbit":
-            alike = (self.inputs == self.inputs[:, :1]).all(1) & (self.baseline == self.baseline[:, :1]).all(1)
-            whole = self.known.symmetric.unsqueeze(1) & alike
-            return torch.where(whole, 0, -1).unsqueeze(2).expand(-1, -1, players)
+            return self._orbit()
         if name == "null":
             return self._null()
         if name == "redundant":
@@ -175,9 +178,15 @@ class _Rows:
             "independent": self.known.independent,
             "unreachable": ~self.networks.reached(),
             "monotone": self.known.nondecreasing,
-            "summed": self.known.of_the_sum.unsqueeze(1).expand(-1, players) & (players > 1),
+            "summed": self.known.of_the_sum.sum(2) > 1,
         }
         return None if name not in of_network else of_network[name].unsqueeze(1).expand(-1, points, -1)
+
+    def _orbit(self) -> Tensor:
+        """Players of one value and one baseline in which the function is symmetric have the number of the first of them; others -1."""
+        alike = (self.inputs.unsqueeze(2) == self.inputs.unsqueeze(1)) & (self.baseline.unsqueeze(2) == self.baseline.unsqueeze(1))
+        linked = self.known.symmetric.unsqueeze(1) & alike  # (networks, points, players, players)
+        return torch.where(linked.sum(3) > 1, linked.long().argmax(3), -1)
 
     def _game(self, kept: tuple[bool, ...]) -> Tensor:
         return self.networks.values(torch.where(torch.tensor(kept), self.inputs, self.baseline))
@@ -200,24 +209,18 @@ class _Rows:
             return torch.zeros(len(self.networks), len(self.inputs), dtype=torch.bool)
         both, one, other, none = (self._game(kept) for kept in ((True, True), (True, False), (False, True), (False, False)))
         risen = (self.inputs > self.baseline).all(1)
-        whole = (self.known.of_the_sum & self.known.nondecreasing.all(1)).unsqueeze(1)
+        whole = (self.known.of_the_sum[:, 0, 1] & self.known.nondecreasing.all(1)).unsqueeze(1)
         return whole & risen & (both == one) & (both == other) & (both != none)
 
 
+@cache
 def _lattice(inputs: int) -> tuple[Tensor, Tensor]:
     """Every point with every baseline, the smallest point first."""
-    rows = [(x, (b,) * inputs) for x in itertools.product(VALUES, repeat=inputs) for b in BASELINES if any(value != b for value in x)]
+    values = VALUES if inputs < 3 else VALUES_OF_THREE
+    rows = [(x, (b,) * inputs) for x in itertools.product(values, repeat=inputs) for b in BASELINES if any(value != b for value in x)]
     ordered = sorted(rows, key=lambda row: (sum(map(abs, row[0])) + sum(row[1]), row[1], [-value for value in row[0]]))
     table = torch.tensor(ordered, dtype=torch.float64)
     return table[:, 0], table[:, 1]
-
-
-def _side_by_side(members: list[Member]) -> nn.Module:
-    return _stacked([member.networks.rows(torch.tensor([member.place])) for member in members])
-
-
-def _seconds(members: list[Member]) -> nn.Module:
-    return _stacked([member.second[0].rows(torch.tensor([member.second[1]])) for member in members if member.second is not None])
 
 
 def _second(member: Member) -> nn.Module:
@@ -229,17 +232,30 @@ def _stacked(networks: list[SmallNetworks]) -> nn.Module:
     """One network whose output k is the k-th of these."""
     depths = {len(network.hidden) for network in networks}
     if len(depths) == 1:
-        return frozen(relu_network(_joined(networks)))
+        return _network(_joined(networks))
     return frozen(_Parts({depth: [n for n in networks if len(n.hidden) == depth] for depth in sorted(depths)}, networks))
 
 
-def _joined(networks: list[SmallNetworks]) -> list[tuple[Tensor, list[float]]]:
+def _joined(networks: list[SmallNetworks]) -> list[tuple[Tensor, Tensor]]:
     layers = []
     for depth in range(len(networks[0].weights)):
         weights = [network.weights[depth][0] for network in networks]
         weight = torch.cat(weights) if depth == 0 else torch.block_diag(*weights)  # type: ignore[no-untyped-call]
-        layers.append((weight, torch.cat([network.biases[depth][0] for network in networks]).tolist()))
+        layers.append((weight, torch.cat([network.biases[depth][0] for network in networks])))
     return layers
+
+
+def _network(layers: list[tuple[Tensor, Tensor]]) -> nn.Module:
+    """A network of these numbers: a copy of one of its shape, since making layers costs more than most methods do."""
+    network = copy.deepcopy(_of_shape(tuple((weight.shape[0], weight.shape[1]) for weight, _ in layers)))
+    for part, (weight, bias) in zip((part for part in network.children() if isinstance(part, nn.Linear)), layers, strict=True):
+        part.weight, part.bias = nn.Parameter(weight, requires_grad=False), nn.Parameter(bias, requires_grad=False)
+    return network
+
+
+@cache
+def _of_shape(shape: tuple[tuple[int, int], ...]) -> nn.Module:
+    return frozen(relu_network([(torch.zeros(after, before), [0.0] * after) for after, before in shape]))
 
 
 class _Parts(nn.Module):
@@ -247,7 +263,7 @@ class _Parts(nn.Module):
 
     def __init__(self, by_depth: dict[int, list[SmallNetworks]], networks: list[SmallNetworks]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(relu_network(_joined(part)) for part in by_depth.values())
+        self.parts = nn.ModuleList(_network(_joined(part)) for part in by_depth.values())
         met = [network for part in by_depth.values() for network in part]
         self.order = [next(i for i, other in enumerate(met) if other is network) for network in networks]
 

@@ -2,8 +2,9 @@
 
 A statement about all functions is refuted by one network, and the smallest tells most; where none of them refutes it, that is a proof for
 this scope. What is known of each network (on which inputs the function depends, whether it is symmetric, monotone, a function of the sum,
-and which networks compute the same function) is decided, not sampled: with these weights all kinks lie on finitely many lines, and on each
-cell between the lines the function is linear. So it is known everywhere from its gradient in every cell and its value at the origin.
+and which networks compute the same function) is decided, not sampled. With one hidden layer it is read from a normal form, see
+`synthetic.one_layer`. With two, and two inputs, all kinks lie on finitely many lines, and on each cell between the lines the function is
+linear: it is known everywhere from its gradient in every cell and its value at the origin.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ import torch
 from torch import Tensor
 
 from synthetic.formulas import Layers
-
-LEVELS = (-1, 0, 1)
-"""What weights and biases may be."""
+from synthetic.one_layer import LEVELS, UNITS, normal_form, nowhere_falls, planes
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1), (3,))
 """Hidden units of each layer of the networks that are known everywhere: their kinks lie on the lines of `cells`."""
 
 LONGEST = 2
-"""Inputs up to which the cells are enumerated."""
+"""Inputs up to which the cells are enumerated; of networks of one hidden layer, one more is known."""
+
+PART = 1 << 14
+"""Networks that are decided at once."""
 
 NEAR = 2.0**-14
 """How far from a vertex its cells are looked at: the distance of two vertices is at least 1 / 64, since determinants are at most 8."""
@@ -105,9 +107,9 @@ class Knowledge:
     Attributes:
         independent: inputs on which the function does not depend, (networks, inputs).
         nondecreasing: inputs in which it never falls, (networks, inputs).
-        symmetric: whether it is unchanged when its two inputs change places, (networks,); False for one input.
-        of_the_sum: whether it is a function of the sum of its inputs, (networks,).
-        function: of each network, a digest of the function: equal ones compute the same, whatever their shapes.
+        symmetric: whether it is unchanged when inputs i and j change places, (networks, inputs, inputs).
+        of_the_sum: whether inputs i and j enter through their sum only, (networks, inputs, inputs).
+        function: of each network, a digest of the function: equal ones of as many inputs compute the same, whatever their shapes.
     """
 
     independent: Tensor
@@ -121,43 +123,145 @@ def small_networks(inputs: int, hidden: Sequence[int]) -> SmallNetworks:
     """Every network with these many inputs and hidden units, weights and biases in {-1, 0, 1}, in order of size.
 
     Left out, because a smaller network computes the same in the same way: units that read nothing or are read by nobody, and all but one
-    order of the units of a layer. Size is the number of numbers that are not zero; equal sizes are in the order of the numbers.
+    order of the units of a layer; and, of networks with a hidden layer on three inputs, all but one order of the inputs. Size is the number
+    of numbers that are not zero; equal sizes are in the order of the numbers.
 
     Raises:
-        ValueError: if there is no input, or a hidden layer without a unit.
+        ValueError: if there is no input, or a hidden layer without a unit; or several hidden layers on more than two inputs.
     """
+    hidden = tuple(hidden)
     if inputs < 1 or any(units < 1 for units in hidden):
-        raise ValueError(
-            f"a network has at least one input and one unit in every hidden layer (got {inputs} inputs, hidden {tuple(hidden)})"
-        )
-    found = sorted(_networks(inputs, tuple(hidden)), key=_size)
+        raise ValueError(f"a network has at least one input and one unit in every hidden layer (got {inputs} inputs, hidden {hidden})")
+    if inputs > LONGEST and len(hidden) > 1:
+        raise ValueError(f"networks of several hidden layers have up to {LONGEST} inputs (got {inputs} inputs, hidden {hidden})")
+    if len(hidden) == 1:
+        return _shallow(inputs, hidden[0])
+    found = sorted(_networks(inputs, hidden), key=_size)
     weights = tuple(_tensor([network[layer][0] for network in found]) for layer in range(len(hidden) + 1))
     biases = tuple(_tensor([network[layer][1] for network in found]) for layer in range(len(hidden) + 1))
-    return SmallNetworks(inputs=inputs, hidden=tuple(hidden), weights=weights, biases=biases)
+    return SmallNetworks(inputs=inputs, hidden=hidden, weights=weights, biases=biases)
+
+
+def _shallow(inputs: int, count: int) -> SmallNetworks:
+    """Those of one hidden layer: every choice of units with repetitions, each with its outward weight, and an offset."""
+    listed = [(*w, b, v) for w in itertools.product(LEVELS, repeat=inputs) if any(w) for b in LEVELS for v in (-1, 1)]
+    described = torch.tensor(listed, dtype=torch.int8)  # in ascending order, and so are the units of each choice
+    chosen = torch.combinations(torch.arange(len(described)), count, with_replacement=True)
+    if inputs > LONGEST:
+        chosen = chosen[_first_of_its_orders(described, chosen)]
+    offset = torch.tensor(LEVELS, dtype=torch.int8).repeat(len(chosen))
+    units = described[chosen].repeat_interleave(len(LEVELS), 0)  # (networks, units, inputs + 2)
+    numbers = torch.cat([units[:, :, :-2].flatten(1), units[:, :, -2], units[:, :, -1], offset.unsqueeze(1)], 1)
+    place = _rank(numbers).argsort()
+    units, offset = units[place].double(), offset[place].double().unsqueeze(1)
+    return SmallNetworks(
+        inputs=inputs,
+        hidden=(count,),
+        weights=(units[:, :, :-2], units[:, :, -1].unsqueeze(1)),
+        biases=(units[:, :, -2], offset),
+    )
+
+
+def _first_of_its_orders(described: Tensor, chosen: Tensor) -> Tensor:  # (choices,) bool
+    """Whether no other order of the inputs makes these units come earlier."""
+    powers = 3 ** torch.arange(described.shape[1] - 1, -1, -1)
+    code = described.long() @ powers
+    place_of = {int(value): place for place, value in enumerate(code)}
+    first = torch.ones(len(chosen), dtype=torch.bool)
+    own = _rank(described[chosen].transpose(1, 2).flatten(1))
+    for order in itertools.permutations(range(described.shape[1] - 2)):
+        moved = described[:, [*order, -2, -1]].long() @ powers
+        other = torch.tensor([place_of[int(value)] for value in moved])[chosen].sort(1).values
+        first &= own <= _rank(described[other].transpose(1, 2).flatten(1))
+    return first
+
+
+def _rank(numbers: Tensor) -> Tensor:  # (networks, numbers) int8 -> (networks,) int64
+    """Networks of one shape in their order: how many numbers are not zero, how many are negative, then the numbers, larger ones first."""
+    rank = (numbers != 0).sum(1) * (numbers.shape[1] + 1) + (numbers < 0).sum(1)
+    for column in numbers.unbind(1):
+        rank = rank * len(LEVELS) + (1 - column.long())
+    return rank
 
 
 def knowledge(networks: SmallNetworks) -> Knowledge:
     """Decide what is true of each network everywhere.
 
     Raises:
-        ValueError: if there are more inputs than cells are enumerated for, or more than two hidden layers of up to two units.
+        ValueError: if a network of several hidden layers has more inputs or units than cells are enumerated for, or one more of either.
     """
-    if networks.inputs > LONGEST or networks.hidden not in SHAPES:
+    shallow = len(networks.hidden) < 2 and networks.inputs <= LONGEST + 1 and sum(networks.hidden) <= UNITS
+    if not shallow and (networks.inputs > LONGEST or networks.hidden not in SHAPES):
         raise ValueError(
-            f"cells are enumerated for up to {LONGEST} inputs and hidden units {SHAPES} (got {networks.inputs} inputs, {networks.hidden})"
+            f"cells are enumerated for up to {LONGEST} inputs and hidden units {SHAPES}, and networks of one hidden layer decided for up "
+            f"to {LONGEST + 1} inputs and {UNITS} units (got {networks.inputs} inputs, {networks.hidden})"
         )
+    decided = by_cells if networks.inputs <= LONGEST else by_algebra
+    width = 256 if networks.inputs <= LONGEST else PART
+    parts = [torch.arange(start, min(start + width, len(networks))) for start in range(0, len(networks), width)]
+    return _joined([decided(networks.rows(part)) for part in parts])
+
+
+def by_cells(networks: SmallNetworks) -> Knowledge:
+    """What the gradient in every cell, and the value at the origin, say of networks on up to two inputs."""
     points = cells(networks.inputs)
-    parts = torch.tensor_split(torch.arange(len(networks)), max(1, len(networks) // 256))
-    slopes = torch.cat([networks.rows(part).gradients(points).to(torch.int8) for part in parts])  # integers up to 4
+    slopes = networks.gradients(points).to(torch.int8)  # integers up to 4
     origin = networks.values(torch.zeros(1, networks.inputs, dtype=torch.float64))
-    mirrored = points.flip(1)
-    swapped = torch.cat([networks.rows(part).gradients(mirrored).to(torch.int8).flip(2) for part in parts])
+    mirrored = networks.gradients(points.flip(1)).to(torch.int8).flip(2)
+    itself = torch.eye(networks.inputs, dtype=torch.bool)
     return Knowledge(
         independent=(slopes == 0).all(1),
         nondecreasing=(slopes >= 0).all(1),
-        symmetric=(slopes == swapped).all(2).all(1) if networks.inputs == 2 else torch.zeros(len(networks), dtype=torch.bool),
-        of_the_sum=(slopes == slopes[..., :1]).all(2).all(1),
+        symmetric=(slopes == mirrored).all(2).all(1).view(-1, 1, 1) | itself,
+        of_the_sum=(slopes == slopes[..., :1]).all(2).all(1).view(-1, 1, 1) | itself,
         function=_digests(torch.cat([slopes.flatten(1), origin.to(torch.int8)], 1)),
+    )
+
+
+def by_algebra(networks: SmallNetworks) -> Knowledge:
+    """What the normal form says of networks without a hidden layer, or with one of up to three units."""
+    units, outward, rest = _one_layer(networks, list(range(networks.inputs)))
+    form = normal_form(units, outward, rest)
+    slopes = torch.cat(
+        [form.jumps.unsqueeze(2) * planes(networks.inputs)[:, :-1], form.rest[:, None, :-1]], 1
+    )  # (networks, planes + 1, inputs)
+    return Knowledge(
+        independent=(slopes == 0).all(1),
+        nondecreasing=nowhere_falls(units, outward, rest),
+        symmetric=_unchanged_by_swaps(networks, torch.cat([form.jumps, form.rest], 1)),
+        of_the_sum=(slopes.unsqueeze(3) == slopes.unsqueeze(2)).all(1),
+        function=_digests(torch.cat([form.jumps, form.rest], 1).to(torch.int8)),
+    )
+
+
+def _unchanged_by_swaps(networks: SmallNetworks, form: Tensor) -> Tensor:
+    """Whether the normal form stays as it is when two inputs change places, (networks, inputs, inputs)."""
+    found = torch.eye(networks.inputs, dtype=torch.bool).expand(len(networks), -1, -1).clone()
+    for i, j in itertools.combinations(range(networks.inputs), 2):
+        order = list(range(networks.inputs))
+        order[i], order[j] = j, i
+        swapped = normal_form(*_one_layer(networks, order))
+        found[:, i, j] = found[:, j, i] = (torch.cat([swapped.jumps, swapped.rest], 1) == form).all(1)
+    return found
+
+
+def _one_layer(networks: SmallNetworks, order: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Units (networks, units, inputs + 1), what reads them (networks, units), and the affine rest, the inputs in this order."""
+    last = torch.cat([networks.weights[-1].squeeze(1), networks.biases[-1]], 1)
+    if not networks.hidden:
+        none = last.new_zeros(len(networks), 0)
+        return none.unsqueeze(2).expand(-1, -1, networks.inputs + 1), none, torch.cat([last[:, order], last[:, -1:]], 1)
+    units = torch.cat([networks.weights[0][..., order], networks.biases[0].unsqueeze(2)], 2)
+    return units, last[:, :-1], torch.cat([last.new_zeros(len(networks), networks.inputs), last[:, -1:]], 1)
+
+
+def _joined(parts: list[Knowledge]) -> Knowledge:
+    return Knowledge(
+        independent=torch.cat([part.independent for part in parts]),
+        nondecreasing=torch.cat([part.nondecreasing for part in parts]),
+        symmetric=torch.cat([part.symmetric for part in parts]),
+        of_the_sum=torch.cat([part.of_the_sum for part in parts]),
+        function=tuple(digest for part in parts for digest in part.function),
     )
 
 

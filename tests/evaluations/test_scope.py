@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from itertools import pairwise
 
 import pytest
@@ -10,9 +11,11 @@ import torch
 from attrlab.axioms import AXIOMS
 from attrlab.errors import NotApplicable
 from attrlab.games import Policy
-from attrlab.method import Method
+from attrlab.judge import examine
+from attrlab.method import Method, player_scores
 from attrlab.methods.gradients import gradient
 from attrlab.registry import find_method
+from evaluations.refined import explained
 from evaluations.scope import SCOPES, exhaust
 from evaluations.small_cases import blocks, can_enumerate
 
@@ -91,6 +94,58 @@ def test_what_is_stated_of_a_row_is_what_four_coalitions_say(axiom):
     else:
         assert (stated.all(1) == stated.any(1)).all()
         assert ((one == both) & (other == both) & (none != both))[stated.all(1)].all()
+
+
+@pytest.mark.parametrize("name", ["symmetry", "proportionality", "demand_monotonicity", "dummy"])
+def test_what_is_stated_of_three_inputs_is_true_of_their_values(name):
+    block = block_of(name, 3, (1,), width=40)
+    case, network = block.case, block.case.model
+
+    def change(row, one, other):
+        """How far f moves as one input rises and another falls; as they change places, if they are apart."""
+        point = case.inputs[row].clone()
+        point[one], point[other] = point[one] + 0.5, point[other] - 0.5
+        swapped = point.clone()
+        swapped[one], swapped[other] = point[other], point[one]
+        values = network(torch.stack([case.inputs[row], point, swapped]))[:, case.target[row]]
+        return values[1] - values[0], values[2] - values[1]
+
+    for row, (one, other) in itertools.product(range(0, len(case), 5), itertools.permutations(range(3), 2)):
+        shifted, exchanged = change(row, one, other)
+        if name == "symmetry" and case.orbit[row, one] == case.orbit[row, other] >= 0:
+            assert exchanged == 0
+            assert case.inputs[row, one] == case.inputs[row, other]
+        if name == "proportionality" and case.summed[row, one] and case.summed[row, other]:
+            assert shifted == 0
+        if name == "demand_monotonicity" and case.monotone[row, one] and case.independent is None:
+            risen = case.inputs[row].clone()
+            risen[one] += 0.5
+            assert network(risen[None])[0, case.target[row]] >= network(case.inputs[row][None])[0, case.target[row]]
+
+
+def test_approximation_error_of_many_networks_is_told_as_it_is_of_one():
+    block = next(blocks(AXIOMS["completeness"], ((2, (2,)),), width=12, policy=Policy()))
+    method_, axiom = find_method("integrated_gradients(n_steps=7)"), AXIOMS["completeness"]
+    violation = axiom.measure(lambda case: player_scores(method_, case), block.case).violation
+    together = explained(method_, axiom, block.case, violation, tolerance=1e-6, seed=0)
+    alone = {
+        member
+        for member in range(len(block.members))
+        if examine(method_, axiom, block.alone(member, Policy()), tolerance=1e-6).judgement == "approximation error"
+    }
+    assert together == alone
+    assert together
+
+
+def test_a_violation_that_stays_is_not_explained_by_a_budget():
+    def half(model, inputs, *, target, baseline, n_steps=8):
+        return 0.5 * find_method("integrated_gradients").attribute(model, inputs, target=target, baseline=baseline, n_steps=n_steps)
+
+    asked, axiom = method(half, budget="n_steps"), AXIOMS["completeness"]
+    case = block_of("completeness", 2, ()).case
+    violation = axiom.measure(lambda case: player_scores(asked, case), case).violation
+    assert (violation > TOLERANCE).any()
+    assert explained(asked, axiom, case, violation, tolerance=TOLERANCE, seed=0) == set()
 
 
 def test_no_row_lies_on_a_kink():

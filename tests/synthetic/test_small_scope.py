@@ -10,9 +10,10 @@ import torch
 
 from synthetic.formulas import formula_of
 from synthetic.gadgets import least_preactivation, relu_network
-from synthetic.small_scope import SHAPES, cells, knowledge, small_networks
+from synthetic.small_scope import SHAPES, by_algebra, by_cells, cells, knowledge, small_networks
 
 POINTS = torch.rand(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 8 - 4
+THREE = torch.rand(1500, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 8 - 4
 EVERY = [(inputs, hidden) for inputs in (1, 2) for hidden in SHAPES if (inputs, hidden) not in ((2, (2, 1)), (2, (3,)))]
 
 
@@ -112,9 +113,52 @@ def test_what_is_known_is_true_at_random_points(hidden):
     assert torch.equal(known.independent, (slopes == 0).all(1))
     assert torch.equal(known.nondecreasing, (slopes >= 0).all(1))
     rounding = 1e-12  # of sums of five terms
-    assert torch.equal(known.symmetric, ((values - networks.values(POINTS.flip(1))).abs() < rounding).all(1))
+    assert torch.equal(known.symmetric[:, 0, 1], ((values - networks.values(POINTS.flip(1))).abs() < rounding).all(1))
     moved = POINTS + torch.tensor([[0.3, -0.3]], dtype=torch.float64)
-    assert torch.equal(known.of_the_sum, ((values - networks.values(moved)).abs() < rounding).all(1))
+    assert torch.equal(known.of_the_sum[:, 0, 1], ((values - networks.values(moved)).abs() < rounding).all(1))
+
+
+@pytest.mark.parametrize("hidden", [(), (1,), (2,)])
+def test_what_is_known_of_three_inputs_is_true_at_random_points(hidden):
+    networks = small_networks(3, hidden)
+    networks = networks.rows(torch.arange(0, len(networks), max(1, len(networks) // 400)))
+    known, values, slopes = knowledge(networks), networks.values(THREE), networks.gradients(THREE)
+    assert torch.equal(known.independent, (slopes == 0).all(1))
+    assert torch.equal(known.nondecreasing, (slopes >= 0).all(1))
+    rounding = 1e-12  # of sums of five terms
+    for one, other in itertools.combinations(range(3), 2):
+        order, moved = [0, 1, 2], THREE.clone()
+        order[one], order[other] = other, one
+        moved[:, one], moved[:, other] = moved[:, one] + 0.3, moved[:, other] - 0.3
+        assert torch.equal(known.symmetric[:, one, other], ((values - networks.values(THREE[:, order])).abs() < rounding).all(1))
+        assert torch.equal(known.of_the_sum[:, one, other], ((values - networks.values(moved)).abs() < rounding).all(1))
+    assert known.symmetric.diagonal(dim1=1, dim2=2).all()
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), [(1, ()), (1, (3,)), (2, ()), (2, (1,)), (2, (2,))])
+def test_algebra_and_cells_know_the_same(inputs, hidden):
+    networks = small_networks(inputs, hidden)
+    networks = networks.rows(torch.arange(0, len(networks), max(1, len(networks) // 400)))
+    algebra, cells_ = by_algebra(networks), by_cells(networks)
+    for name in ("independent", "nondecreasing", "symmetric", "of_the_sum"):
+        assert torch.equal(getattr(algebra, name), getattr(cells_, name))
+    assert len(set(zip(algebra.function, cells_.function, strict=True))) == len(set(algebra.function)) == len(set(cells_.function))
+
+
+def test_of_networks_on_three_inputs_one_order_of_the_inputs_is_kept():
+    every = {(tuple(w), b, v) for w in itertools.product((-1, 0, 1), repeat=3) if any(w) for b in (-1, 0, 1) for v in (-1, 1)}
+
+    def classes(units):
+        return {min(tuple(sorted((tuple(w[i] for i in order), b, v) for w, b, v in units)) for order in itertools.permutations(range(3)))}
+
+    wanted = set().union(*(classes(pair) for pair in itertools.combinations_with_replacement(sorted(every), 2)))
+    networks = small_networks(3, (2,))
+    found = set()
+    for k in range(0, len(networks), 3):  # offsets -1, 0, 1 of the same units are not next to each other
+        (first, shift), ((last,), _) = networks.layers(k)
+        found |= classes([(tuple(map(int, w)), int(b), int(v)) for w, b, v in zip(first, shift, last, strict=True)])
+    assert found <= wanted
+    assert len(networks) == 3 * len(wanted)
 
 
 @pytest.mark.parametrize("hidden", SHAPES[:-2])
@@ -148,5 +192,10 @@ def test_a_network_without_inputs_or_units_is_refused(inputs, hidden):
 
 
 def test_knowledge_of_shapes_that_are_not_enumerated_is_refused():
-    with pytest.raises(ValueError, match=r"cells are enumerated for up to 2 inputs .* \(got 3 inputs"):
-        knowledge(small_networks(3, (1,)))
+    with pytest.raises(ValueError, match=r"cells are enumerated for up to 2 inputs .* \(got 1 inputs, \(4,\)\)"):
+        knowledge(small_networks(1, (4,)))
+
+
+def test_deep_networks_on_three_inputs_are_refused():
+    with pytest.raises(ValueError, match=r"several hidden layers have up to 2 inputs \(got 3 inputs, hidden \(1, 1\)\)"):
+        small_networks(3, (1, 1))
