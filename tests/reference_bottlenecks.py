@@ -31,8 +31,14 @@ def nats(share, value, mean, deviation):
     return kl_divergence(mixed, Normal(mean, deviation))
 
 
-def bottleneck_of_an_image(below, above, row, seed, known, loss, *, beta, steps, copies, sigma, lr=1.0, inverted=False):
+def bottleneck_of_an_image(below, above, row, seed, known, loss, **how):
     """The bits of each place of one image; `below` and `above` are the network up to the layer and from it on."""
+    share, value, mean, deviation = share_of_an_image(below, above, row, seed, known, loss, **how)
+    return nats(share, value, mean, deviation).sum(0) / math.log(2)
+
+
+def share_of_an_image(below, above, row, seed, known, loss, *, beta, steps, copies, sigma, lr=1.0, inverted=False):
+    """The share of each unit that the bottleneck of one image ends with, its value, and its mean and deviation over known rows."""
     with torch.no_grad():
         value, units = below(row[None])[0], below(known)
     mean, deviation = units.mean(0), units.std(0).clamp(min=0.01)
@@ -49,5 +55,4 @@ def bottleneck_of_an_image(below, above, row, seed, known, loss, *, beta, steps,
         adam.zero_grad()
         total.backward()
         adam.step()
-    with torch.no_grad():
-        return nats(smoothed(logits.sigmoid(), sigma), value, mean, deviation).sum(0) / math.log(2)
+    return smoothed(logits.sigmoid(), sigma).detach(), value, mean, deviation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -168,3 +170,50 @@ def extremal_of_a_table(model, row, absent, target, *, area, steps, gain, weight
         with torch.no_grad():
             mask.clamp_(0, 1)
     return mask.detach()
+
+
+def smooth_maximum(parameters, sigma):
+    """Over the cells q of a grid, the smooth maximum of p(q) k(q - u), place by place, first down and then across."""
+
+    def along(line):
+        found = []
+        for place in range(len(line)):
+            reached = torch.stack([line[cell] * math.exp(-((place - cell) ** 2) / (2 * sigma**2)) for cell in range(len(line))])
+            weights = (20 * reached).exp()
+            found.append((reached * weights).sum() / weights.sum())
+        return torch.stack(found)
+
+    down = torch.stack([along(parameters[:, j]) for j in range(parameters.shape[1])], 1)
+    return torch.stack([along(down[i]) for i in range(len(down))])
+
+
+def ranked_steps(mask, area):
+    """What stands at the rank of each cell in a vector of zeros and then area * cells ones; cells of one rank share it."""
+    values = [float(value) for value in mask.detach().flatten()]
+    stay = max(1, math.ceil(area * len(values) - 1e-9))
+    order = sorted(range(len(values)), key=values.__getitem__)
+    found = [0.0] * len(values)
+    for cell, value in enumerate(values):
+        ranks = [rank for rank, other in enumerate(order) if abs(values[other] - value) < 1e-9]
+        found[cell] = sum(rank >= len(values) - stay for rank in ranks) / len(ranks)
+    return torch.tensor(found, dtype=mask.dtype).view_as(mask)
+
+
+def extremal_of_an_image(model, row, absent, target, *, size, areas, steps, gain, weight, smoothness):
+    """Extremal perturbation of one image, one area after the other, by torch's SGD from masks of ones; returns the mean mask."""
+    found = []
+    for area in areas:
+        parameters = nn.Parameter(torch.ones(size, size, dtype=row.dtype))
+        sgd = torch.optim.SGD([parameters], lr=0.01, momentum=0.9, dampening=0.9)
+        for number in range(steps):
+            mask = smooth_maximum(parameters, smoothness * size)
+            kept = enlarged(mask, row)
+            reward = gain * relative(model, row, absent, target, kept * row + (1 - kept) * absent)
+            loss = weight * 1.0035**number * (mask - ranked_steps(mask, area)).square().mean() - reward
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            with torch.no_grad():
+                parameters.clamp_(0, 1)
+        found.append(enlarged(smooth_maximum(parameters, smoothness * size), row)[0].detach())
+    return torch.stack(found).mean(0)

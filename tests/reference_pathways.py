@@ -56,6 +56,23 @@ def gradient(layers, row, target, gates):
     return torch.autograd.grad(forward(layers, point, gates=gates)[0][target], point)[0]
 
 
+def routed(layers, row, *, steps, lr, l1):
+    """Gates of one row by torch's SGD: KL of the gated answer from the network's own, plus l1 times each gate, gates in [0, 100]."""
+    wanted, neurons = forward(layers, row)
+    gates = [torch.nn.Parameter(torch.ones_like(value)) for value in neurons]
+    sgd = torch.optim.SGD(gates, lr=lr, momentum=0.9)
+    for _ in range(steps):
+        out = forward(layers, row, gates=gates)[0]
+        loss = sum(p * (p.log() - q) for p, q in zip(wanted.softmax(0), out.log_softmax(0), strict=True))
+        sgd.zero_grad()
+        (loss + l1 * sum(gate.sum() for gate in gates)).backward()
+        sgd.step()
+        with torch.no_grad():
+            for gate in gates:
+                gate.clamp_(0, 100)
+    return [gate.detach() for gate in gates]
+
+
 def pruned(layers, row, target, count, portion):
     """Greedy pruning: a portion at a time until `count` neurons are left, scored anew after each."""
     total = sum(len(weight) for weight, _ in layers[:-1])

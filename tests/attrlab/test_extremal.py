@@ -37,6 +37,17 @@ def test_from_masks_without_ties_the_trajectory_is_that_of_torch_sgd(monkeypatch
         torch.testing.assert_close(scores[row], wanted, atol=CLOSE, rtol=0)
 
 
+@pytest.mark.parametrize("size", [6, 3])
+def test_the_masks_of_an_image_are_those_of_each_area_written_out(size):
+    model, (inputs, offers) = convolutional(), image_rows(2)
+    how = {"areas": (0.1, 0.3), "steps": 8, "gain": 20.0, "weight": 300.0, "smoothness": 0.2, "size": size}
+    scores = extremal_perturbation(model, inputs, **asked(offers), **how)
+    for row in range(2):
+        wanted = twin.extremal_of_an_image(model, inputs[row], offers["baseline"][row], int(offers["target"][row]), **how)
+        torch.testing.assert_close(scores[row].sum(0), wanted, atol=CLOSE, rtol=0)
+        assert float(wanted.max() - wanted.min()) > 0.01
+
+
 @given(order=st.permutations(range(4)), cut=st.integers(1, 3))
 @settings(max_examples=6, deadline=None)
 def test_a_row_has_the_masks_it_has_alone_whatever_the_batch(order, cut):

@@ -15,10 +15,14 @@ from torch.nn import functional
 import attrlab.methods.input_bottleneck
 import attrlab.methods.readout_bottleneck
 from attrlab.errors import InvalidInput, NotApplicable
+from attrlab.methods.bottlenecks import spaced
 from attrlab.methods.critics import CLIP, critics_of, wasserstein_rounds
 from attrlab.methods.input_bottleneck import Prior, input_iba, input_iba_lite, input_information
-from attrlab.methods.readout_bottleneck import readout_iba
+from attrlab.methods.positions import share_out
+from attrlab.methods.readout_bottleneck import _weights, readout_iba
+from attrlab.methods.seams import seams_of
 from synthetic import make_environment
+from tests import reference_input_bottlenecks as twin
 from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
 
 CLOSE = 1e-9  # rounding of sums in another order, 1e-16, through a few steps of Adam
@@ -69,6 +73,41 @@ def test_a_row_has_the_scores_it_has_alone_whatever_the_batch(name):
         index = torch.tensor(part)
         found = method(model, inputs[index], **chosen(asked(name, offers), index), reference=known, **how)
         torch.testing.assert_close(found, whole[index], atol=CLOSE, rtol=CLOSE)
+
+
+@pytest.mark.parametrize(("name", "sigma"), [("input_iba", 0.0), ("input_iba", 1.0), ("input_iba_lite", 1.0)])
+def test_shares_are_those_of_each_image_written_out(name, sigma):
+    model, (inputs, offers) = convolutional(), image_rows(2)
+    known, method = known_rows(inputs), METHODS[name][0]
+    how = {"beta": 2.0, "steps": 4, "copies": 2, "feature_beta": 1.0} | ({"rounds": 2, "samples": 3} if name == "input_iba" else {})
+    scores = method(model, inputs, **asked(name, offers), reference=known, layer="3", smoothing=sigma, **how)
+    for row in range(2):
+        target = int(offers["target"][row])
+        loss = lambda out, t=target: -out.log_softmax(0)[t]  # noqa: E731
+        found = twin.input_bottleneck_of_an_image(model, 4, inputs[row], int(offers["seeds"][row]), known, loss, sigma=sigma, **how)
+        torch.testing.assert_close(scores[row].sum(0), found, atol=CLOSE, rtol=0)
+        assert float(found.max() - found.min()) > 1e-4
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5])
+def test_bits_of_the_readout_are_those_of_one_trained_row_by_row(sigma):
+    model, (inputs, offers) = convolutional(), image_rows(2)
+    known, how = known_rows(inputs, 7), {"beta": 0.5, "epochs": 2}
+    seams = seams_of(model, inputs, target=offers["target"])
+    cuts = [cut for seam in seams for cut in range(1, 6) if same(seam.read(inputs), model[:cut](inputs))]
+    assert len(cuts) == len(seams)
+    chosen_cuts = [cuts[index] for index in spaced(len(cuts), 3)]
+    weights = _weights([model[:cut](inputs).shape[1] for cut in chosen_cuts], inputs, 3)
+    scores = readout_iba(
+        model, inputs, **asked("readout_iba", offers), reference=known, smoothing=sigma, batch_size=3, lr=0.05, seed=3, **how
+    )
+    found = twin.readout_of_images(model, chosen_cuts, inputs, known, weights, sigma=sigma, size=3, lr=0.05, seed=3, **how)
+    wanted = share_out(found, inputs, offers["feature_mask"])
+    torch.testing.assert_close(scores, wanted, atol=CLOSE, rtol=0)
+
+
+def same(one, other):
+    return one.shape == other.shape and torch.equal(one, other)
 
 
 def test_critics_train_apart_and_learn_to_tell_what_is_real():

@@ -133,6 +133,20 @@ def test_pathways_of_fewer_neurons_have_larger_balls():
     assert (radius[2] > radius[0]).any()
 
 
+@pytest.mark.parametrize("sparsity", [0.5, 0.85])
+def test_routing_gates_are_those_of_one_row_written_out(sparsity):
+    model, (inputs, offers) = rectified(), table_rows()
+    layers, how = written_out(model), {"steps": 30, "lr": 0.05, "l1": 0.02}
+    gates = routing_gates(model, inputs, target=offers["target"], **how)
+    scores = cdrp_gradient(model, inputs, target=offers["target"], sparsity=sparsity, **how)
+    for row, target in enumerate(offers["target"].tolist()):
+        wanted = twin.routed(layers, inputs[row], **how)
+        for ours, theirs in zip(gates, wanted, strict=True):
+            torch.testing.assert_close(ours[row], theirs, atol=CLOSE, rtol=0)
+        kept = twin.keep(wanted, round((1 - sparsity) * 16))
+        torch.testing.assert_close(scores[row], twin.gradient(layers, inputs[row], target, kept), atol=CLOSE, rtol=0)
+
+
 def test_routing_gates_lower_what_they_are_found_for():
     model, (inputs, offers) = rectified(), table_rows()
 
