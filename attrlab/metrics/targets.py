@@ -169,7 +169,7 @@ def patch_means(
         NotApplicable: if rows are not images.
     """
     label = _components(case)
-    count = int(label.max()) + 1
+    count = max(1, int(label.max()) + 1)  # where nothing differs from its baseline, one patch that no row has
     member = label.unsqueeze(1) == torch.arange(count, device=label.device).view(1, -1, 1)
     size = scores.double().abs().unsqueeze(1)
     return torch.where(member, size, 0).sum(2) / torch.where(member.any(2), member.sum(2), torch.nan)
