@@ -5,9 +5,10 @@ from attrlab.games.evaluate import Evaluation, evaluate
 from attrlab.games.exact import CoalitionValues, coalition_values, moebius, removal, shapley, shapley_from_moebius, shapley_of_table
 from attrlab.games.game import Game, make_game
 from attrlab.games.imputers import Imputer, constant, keep_baseline
-from attrlab.games.plan import AllSubsets, Jobs, Joined, Levels, Masks, Subsets, Without, concatenate
+from attrlab.games.plan import Jobs, Joined, Levels, Masks, Without, concatenate
 from attrlab.games.policy import Policy, applied
 from attrlab.games.ranking import Ranking, average_ranks, rank
+from attrlab.games.subsets import AllSubsets, Subsets
 from attrlab.games.value import worth
 
 __all__ = [

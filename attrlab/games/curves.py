@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput
-from attrlab.games.evaluate import Progress, evaluate
+from attrlab.games.evaluate import Evaluation, Progress, evaluate
 from attrlab.games.game import Game
-from attrlab.games.plan import Levels
+from attrlab.games.plan import Levels, Selected
 from attrlab.games.ranking import Ranking, rank
 from attrlab.games.value import Value, worth
 
@@ -76,15 +76,14 @@ def curve(
     scores = scores.detach().to(game.inputs.device)
     ranked = rank(scores.abs() if ranking == "absolute" else scores, game.present, descending=order == "morf")
     counts = _ends(ranked) if steps is None else _bracketing(ranked, steps)
-    apart = bool((counts.diff(dim=1) > 0).all()) and bool((game.live == game.present).all())
-    jobs = Levels(rank=ranked.of_players(ranked.first), threshold=counts, mode=mode, distinct=apart)
-    found = evaluate(game, jobs, progress=progress)
-    values = worth(found.logits, game.target[jobs.sample], value=value).view(counts.shape)
-    undefined = ~ranked.defined | (ranked.count == 0)
+    jobs = Levels(rank=ranked.of_players(ranked.first), threshold=counts, mode=mode)
+    new = torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) > 0], 1)
+    found, values = _along(game, jobs, new, value, progress)
+    undefined = ~(ranked.defined & (ranked.count > 0)).unsqueeze(1)
     return Curve(
         fraction=counts.double() / ranked.count.clamp(min=1).unsqueeze(1),
-        value=values.masked_fill(undefined.unsqueeze(1), torch.nan),
-        valid=torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) > 0], 1) & ~undefined.unsqueeze(1),
+        value=values.masked_fill(undefined, torch.nan),
+        valid=new & ~undefined,
         forwards=found.forwards,
     )
 
@@ -95,6 +94,16 @@ def area(
     """The exact area under the polyline over true fractions; NaN where the curve is undefined."""
     height = (curve.value[:, 1:].double() + curve.value[:, :-1].double()) / 2
     return (curve.fraction.diff(dim=1) * height).sum(1) + 0 * curve.value[:, 0]
+
+
+def _along(game: Game, jobs: Levels, new: Tensor, value: Value, progress: Progress | None) -> tuple[Evaluation, Tensor]:
+    """The worth of every level; where everyone is live, levels that are not new are exactly the repetitions, and no keys are needed."""
+    if bool((game.live == game.present).all()):
+        chosen = Selected(plan=jobs, index=new.flatten().nonzero().squeeze(1))
+        found = evaluate(game, chosen, progress=progress)
+        return found, worth(found.logits, game.target[chosen.sample], value=value)[new.flatten().cumsum(0) - 1].view(new.shape)
+    found = evaluate(game, jobs, progress=progress)
+    return found, worth(found.logits, game.target[jobs.sample], value=value).view(new.shape)
 
 
 def _ends(ranked: Ranking) -> Tensor:  # (batch, points) int64

@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-Write = Callable[[int, int, Tensor, Tensor], None]
+Write = Callable[[int, int, Tensor | int, Tensor], None]
 """write(begin, end, sample, out): what share of each entry the chosen jobs from `begin` to `end` keep, 0 to 1, into `out` (rows, entries).
-`sample` (rows,) int64 are their rows of the game, or (1,) where all ask about the same one."""
+`sample` are their rows of the game, (rows,) int64, or the one row that all ask about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,13 @@ class Entries:
         """Carry a value from players to their entries; entries of no player get `none`."""
         padded = torch.nn.functional.pad(values.to(self.dtype), (0, 1), value=none)
         return padded.gather(1, self.owner.expand(len(values), -1))
+
+    def of_row(
+        self,
+        row: Tensor | int,
+    ) -> Tensor:  # (entries,) int64
+        """The owners in one row, or the ones that all rows share."""
+        return self.owner[row] if len(self.owner) > 1 else self.owner[0]
 
     def integers(self) -> torch.dtype | None:
         """The integers that take as much memory as `dtype`, where there are some for bits."""
@@ -87,7 +94,7 @@ def writer(
 def _from_players(jobs: Keeping, entries: Entries, chosen: Tensor) -> Write:
     """From players to the entries they own, a chunk at a time."""
 
-    def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
+    def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
         shares = jobs.keep(chosen[begin:end])
         if entries.repeats == 1:
             out.copy_(_numbers(shares))
@@ -95,8 +102,8 @@ def _from_players(jobs: Keeping, entries: Entries, chosen: Tensor) -> Write:
         shares = _numbers(shares).to(entries.dtype)
         if entries.repeats == 0:
             shares = torch.nn.functional.pad(shares, (0, 1), value=1.0)
-        if len(entries.owner) == 1 or len(sample) == 1:
-            torch.index_select(shares, 1, entries.owner[sample[0] if len(entries.owner) > 1 else 0], out=out)
+        if len(entries.owner) == 1 or isinstance(sample, int):
+            torch.index_select(shares, 1, entries.of_row(sample), out=out)
         else:
             torch.gather(shares, 1, entries.owner.index_select(0, sample), out=out)
 

@@ -24,7 +24,7 @@ from attrlab.games.game import Game
 from attrlab.games.imputers import keep_baseline
 from attrlab.games.plan import Jobs
 from attrlab.games.policy import applied, keep_freed_memory
-from attrlab.games.rows import changes_of, lay_out, make, runs_within
+from attrlab.games.rows import lay_out, make, runs_of
 
 Progress = Callable[[int, int], None]
 
@@ -105,12 +105,12 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
     _require_whole(game, jobs, chosen)
     keep_freed_memory()
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    write, changes = writer(jobs, rows.entries, chosen), changes_of(sample)
+    write, runs = writer(jobs, rows.entries, chosen), runs_of(rows, sample)
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(total)
         footprint = None if limit else Footprint(here)
-        made = partial(make, rows, write, sample, done, done + here, runs=runs_within(rows, changes, done, done + here))
+        made = partial(make, rows, write, sample, done, done + here, runs=runs)
         outputs = _attempt(game, made, here, footprint)
         if outputs is None:
             limit = _halved(game, here)

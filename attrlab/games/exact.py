@@ -17,7 +17,8 @@ from torch import Tensor
 from attrlab.errors import NotApplicable
 from attrlab.games.evaluate import Progress, evaluate
 from attrlab.games.game import Game
-from attrlab.games.plan import AllSubsets, Without
+from attrlab.games.plan import Without
+from attrlab.games.subsets import AllSubsets
 from attrlab.games.value import Value, worth
 
 LIMIT = 20

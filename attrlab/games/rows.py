@@ -7,9 +7,7 @@ imputer and network through a permuted view, so nothing is converted per chunk.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,8 +17,8 @@ from attrlab.games.game import Game
 from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
 
-RUN = 2**16
-"""Entries of consecutive jobs of one row from which on it is faster to read that row in place than to copy it for each job."""
+RUN = 2**14
+"""Entries of consecutive jobs about one row, on the mean, from which on it is faster to read that row in place than to copy it for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +48,12 @@ def make(
     begin: int,
     end: int,
     *,
-    runs: Sequence[int] = (),
+    runs: Runs | None = None,
 ) -> Tensor:  # (chunk, *features)
-    """The inputs of the chosen jobs from `begin` to `end`: shares are written once, and interpolated in place.
-
-    `runs` are the jobs at which another row is asked about, `begin` included, where that is worth knowing: what belongs to a row is then
-    read where it lies, and not copied for each job.
-    """
+    """The inputs of the chosen jobs from `begin` to `end`: shares are written once, and interpolated in place."""
     shares = rows.inputs.new_empty(end - begin, rows.entries.owner.shape[1])
-    if runs:
-        _by_run(rows, write, sample, shares, (*runs, end))
+    if runs is not None:
+        _by_run(rows, write, shares, runs.within(begin, end))
         return _shown(rows, shares)
     sample = sample[begin:end]
     write(begin, end, sample, shares)
@@ -69,33 +63,35 @@ def make(
     return rows.imputer.impute(_shown(rows, inputs), _shown(rows, baseline), _shown(rows, shares != 0), sample)
 
 
-def runs_within(
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Stretches of consecutive jobs that ask about one row."""
+
+    start: list[int]  # the first job of each
+    row: list[int]  # the row of the game
+
+    def within(
+        self,
+        begin: int,
+        end: int,
+    ) -> list[tuple[int, int, int]]:
+        """The runs between two jobs, cut off at both: (first job, behind the last one, row)."""
+        first, last = bisect_right(self.start, begin) - 1, bisect_left(self.start, end)
+        starts = [begin, *self.start[first + 1 : last], end]
+        return list(zip(starts, starts[1:], self.row[first:last], strict=False))
+
+
+def runs_of(
     rows: Rows,
-    changes: list[int],
-    begin: int,
-    end: int,
-) -> list[int]:
-    """The runs of jobs of one row between `begin` and `end`, by their first jobs; empty where they are too short to be worth it.
-
-    Args:
-        rows: as they lie in memory.
-        changes: of the whole plan, ascending.
-        begin: the first job.
-        end: behind the last one.
-    """
-    if rows.imputer is not keep_baseline or rows.inputs.is_cuda:
-        return []
-    within = changes[bisect_right(changes, begin) : bisect_left(changes, end)]
-    worth = (end - begin) * rows.entries.owner.shape[1] >= RUN * (len(within) + 1)
-    return [begin, *within] if worth else []
-
-
-def changes_of(
     sample: Tensor,  # (jobs,) int64
-) -> list[int]:
-    """The jobs that ask about another row than the job before."""
-    found: list[int] = ((sample[1:] != sample[:-1]).nonzero().squeeze(1) + 1).tolist()
-    return found
+) -> Runs | None:
+    """The runs of a plan, where it is worth reading what belongs to a row in place: not where they are short, nor on a GPU."""
+    if rows.imputer is not keep_baseline or sample.is_cuda:
+        return None
+    row, length = torch.unique_consecutive(sample, return_counts=True)
+    if len(sample) * rows.entries.owner.shape[1] < RUN * len(row):
+        return None
+    return Runs(start=(length.cumsum(0) - length).tolist(), row=row.tolist())
 
 
 def is_channels_last(
@@ -108,12 +104,12 @@ def is_channels_last(
     return policy.memory_format == "channels_last" or (inputs.shape[1] > 1 and inputs.dtype != torch.float64)
 
 
-def _by_run(rows: Rows, write: Write, sample: Tensor, shares: Tensor, cuts: Sequence[int]) -> None:
+def _by_run(rows: Rows, write: Write, shares: Tensor, runs: list[tuple[int, int, int]]) -> None:
     """Write and interpolate the shares of each run against its one row."""
-    inputs, baseline = rows.inputs.flatten(1), rows.baseline.flatten(1)
-    for begin, end in pairwise(cuts):
-        own, row = shares[begin - cuts[0] : end - cuts[0]], int(sample[begin])
-        write(begin, end, sample[begin : begin + 1], own)
+    inputs, baseline, first = rows.inputs.flatten(1), rows.baseline.flatten(1), runs[0][0]
+    for begin, end, row in runs:
+        own = shares[begin - first : end - first]
+        write(begin, end, row, own)
         torch.lerp(baseline[row if len(baseline) > 1 else 0], inputs[row], own, out=own)
 
 

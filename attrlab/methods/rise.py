@@ -172,7 +172,7 @@ class Grids:
             return None
         wide = self.wide.repeat_interleave(entries.repeats, 2)
 
-        def write(begin: int, end: int, sample: Tensor, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
             del sample
             selection = chosen[begin:end]
             coins = self.coins.index_select(0, selection).to(self.tall.dtype)

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Write, writer
 from attrlab.games.evaluate import evaluate, zobrist
 from attrlab.games.game import Game, make_game
 from attrlab.games.imputers import Imputer
-from attrlab.games.plan import Jobs
+from attrlab.games.plan import Jobs, Selected
 from attrlab.games.value import Value, worth
 
 Reduced = TypeVar("Reduced")
@@ -30,35 +28,6 @@ LIMIT = 2**24
 
 REDUCED = 32
 """How many curves and tables are kept, the oldest being forgotten first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selected:
-    """Some jobs of a plan, as a plan of its own; whoever selects them knows that no two share a kept set."""
-
-    plan: Jobs
-    index: Tensor  # (jobs,) int64, ascending
-    distinct: bool = field(default=True, init=False)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    @property
-    def sample(self) -> Tensor:
-        """The rows of the selected jobs."""
-        return self.plan.sample[self.index]
-
-    def keys(self, zobrist: Tensor) -> Tensor:
-        """The keys of the selected jobs."""
-        return self.plan.keys(zobrist)[self.index]
-
-    def keep(self, selection: Tensor) -> Tensor:
-        """Ask the plan for them."""
-        return self.plan.keep(self.index[selection])
-
-    def writer(self, entries: Entries, chosen: Tensor) -> Write:
-        """The plan writes them."""
-        return writer(self.plan, entries, self.index[chosen])
 
 
 class Answers:
