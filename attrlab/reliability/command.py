@@ -84,11 +84,23 @@ def run(
         write_page(record, html)
         print(f"page: {html}")
     if markdown is not None:
-        from attrlab.report.reliability_table import markdown_of
-
-        write_atomically(markdown, markdown_of(record))
-        print(f"table: {markdown}")
+        write_tables(record, markdown)
+        print(f"tables: {markdown}, and a figure beside them")
     return found
+
+
+def write_tables(record: Run, path: Path) -> None:
+    """The tables of a study, and beside them the figure of biases under the same name.
+
+    Raises:
+        OSError: if the folder does not exist or cannot be written to.
+    """
+    from attrlab.report.bias_table import bias_figure, bias_markdown
+    from attrlab.report.reliability_table import markdown_of
+
+    figure = path.with_suffix(".svg")
+    write_atomically(path, f"{markdown_of(record)}\n{bias_markdown(record.biases, figure=figure.name)}\n")
+    write_atomically(figure, bias_figure(record.biases))
 
 
 def _print(record: Run) -> None:

@@ -25,7 +25,7 @@ def bias_section(found: Sequence[Bias]) -> dict[str, Any]:
     whole = [one for one in found if one.evaluation != "soundness"]
     return {
         "legend": legend([Line(name=name, points=()) for name in dict.fromkeys(one.attribution for one in sound)]),
-        "charts": [(world, _chart(own)) for world in worlds if (own := _curve_of(sound, world))],
+        "charts": [(world, chart_of(own)) for world in worlds if (own := curve_of(sound, world))],
         "imputers": _table([one for one in sound if one.threshold == PUBLISHED and one.performance == "probability"], "imputer"),
         "criteria": _table([one for one in sound if one.threshold == PUBLISHED and one.imputer == "baseline"], "performance"),
         "completeness": _table(whole, "performance"),
@@ -33,12 +33,12 @@ def bias_section(found: Sequence[Bias]) -> dict[str, Any]:
     }
 
 
-def _curve_of(found: Sequence[Bias], world: str) -> list[Bias]:
+def curve_of(found: Sequence[Bias], world: str) -> list[Bias]:
     """What a chart is of: the baseline and the probability criterion in one world."""
     return [one for one in found if one.environment == world and one.imputer == "baseline" and one.performance == "probability"]
 
 
-def _chart(own: Sequence[Bias]) -> Markup:
+def chart_of(own: Sequence[Bias]) -> Markup:
     """Bias over the threshold, by attribution; thresholds are spaced evenly."""
     thresholds = sorted({one.threshold for one in own})
     drawn = []
@@ -47,7 +47,7 @@ def _chart(own: Sequence[Bias]) -> Markup:
         points = [(float(place), by[t].bias, *by[t].interval) for place, t in enumerate(thresholds) if t in by]
         drawn.append(Line(name=name, points=tuple(points)))
     ticks = [(float(place), f"{threshold:g}") for place, threshold in enumerate(thresholds)]
-    return lines(drawn, x="threshold", y="said less so", ticks=ticks, marks=[("no bias", 0.0)])
+    return lines(drawn, x="threshold", y="bias", ticks=ticks, marks=[("no bias", 0.0)])
 
 
 def _table(found: Sequence[Bias], by: str) -> dict[str, Any]:
