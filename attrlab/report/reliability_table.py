@@ -19,6 +19,16 @@ from attrlab.report.wording import counted
 OTHERS = (Bounds(ladder=0.6, order=0.3), Bounds(ladder=0.9, order=0.7))
 """Bounds that the counts are compared under."""
 
+LETTERS: dict[Grade, str] = {
+    "trusted": "**T**",
+    "coarse": "c",
+    "one-sided": "o",
+    "blind": "b",
+    "misleads": "**M**",
+    "unsettled": "?",
+    "undefined": "–",
+}
+
 TRUTH = """**The truth is the Shapley value of the baseline game.** An evaluation that asks another question (under another imputer, about \
 the removal of one player, of a probability) is judged by that truth all the same: what is measured is how far it can stand in for it.
 
@@ -32,7 +42,7 @@ def markdown_of(run: Run) -> str:
     """The judgements of a run as a page of tables."""
     found = run.judgements
     seeds = sorted({one.seed for one in found})
-    parts = [_head(run, seeds), *(_evaluations(found, question) for question in QUESTIONS), _imputers(found)]
+    parts = [_head(run, seeds), *(_evaluations(found, question) for question in QUESTIONS), _worlds(found), _imputers(found)]
     return "\n\n".join(part for part in [*parts, _stability(found, seeds)] if part) + "\n"
 
 
@@ -109,6 +119,21 @@ def _evaluations(found: Sequence[Judgement], question: str) -> str:
         if words:
             rows.append([f"`{name}`", len(words), *(words.count(word) or "" for word in WORDS), _tau(mine), *under])
     return f"## {QUESTIONS[question].capitalize()}\n\n{_table(head, rows)}"
+
+
+def _worlds(found: Sequence[Judgement]) -> str:
+    """Every world with the word of each evaluation that asks the network, by its first letter."""
+    own = [one for one in found if one.imputer in OWN and one.question == "game"]
+    names = list(dict.fromkeys(one.evaluation for one in own))
+    words = by_cell(own)
+    rows = []
+    for place, kind in dict.fromkeys((one.environment, one.kind) for one in own):
+        cells = [next((words[key] for imputer in OWN if (key := (name, place, imputer)) in words), None) for name in names]
+        rows.append([f"`{place}`", kind, *("" if cell is None else LETTERS[settled(cell)] for cell in cells)])
+    if not rows:
+        return ""
+    told = ", ".join(f"{letter} {word}" for word, letter in LETTERS.items())
+    return f"## World by world\n\n{told}.\n\n{_table(['world', 'kind', *(f'`{name}`' for name in names)], rows)}"
 
 
 def _imputers(found: Sequence[Judgement]) -> str:

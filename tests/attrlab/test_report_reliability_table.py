@@ -59,6 +59,14 @@ def test_counts_are_those_of_words_that_all_seeds_agree_on():
     assert found["τ of methods"] == "+0.50 ± 0.00"
 
 
+def test_every_world_stands_with_the_letter_of_its_word_and_a_gap_where_nothing_was_asked():
+    other = [replace(one, evaluation="road", imputer="own") for one in (ONE, OTHER)]
+    text = markdown_of(Run(verdicts=(), scores=(), judgements=(ONE, OTHER, BLIND, UNSURE, *other)))
+    assert line_of(text, "world") == ["world", "kind", "`deletion`", "`road`"]
+    assert line_of(text, "`linear-v1`") == ["`linear-v1`", "additive", "**T**", "**T**"]
+    assert line_of(text, "`parity-v1`") == ["`parity-v1`", "additive", "?", ""]
+
+
 def test_how_often_seeds_agree_is_said_over_pairs_and_over_halves():
     assert agreement_of_seeds([ONE, OTHER, BLIND, UNSURE]) == (0.5, 2)
     four = [replace(one, seed=seed) for seed, one in enumerate((ONE, ONE, BLIND, BLIND))]
