@@ -30,6 +30,14 @@ PROGRESS_SECONDS = 5.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the laboratory's options; all of them are prefixed."""
     group = parser.getgroup("attrlab", "attribution laboratory (pytest --pyargs evaluations)")
+    _add_what_is_evaluated(group)
+    _add_how_much_is_drawn(group)
+    _add_refutation(group)
+    group.addoption("--attrlab-json", default=None, metavar="PATH", help="write all records to this file")
+    group.addoption("--attrlab-html", default=None, metavar="PATH", help="write the page to this file")
+
+
+def _add_what_is_evaluated(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--attrlab-method",
         action="append",
@@ -43,7 +51,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--attrlab-environment", action="append", default=[], metavar="ID", help="only this environment; repeatable (default: all)"
     )
+    group.addoption(
+        "--attrlab-everywhere",
+        action="store_true",
+        help="claims and scores of every method on every environment; the default where methods or environments are named",
+    )
+    group.addoption("--attrlab-retraining", action="store_true", help="also retrain networks: ROAR and KAR, on graphs RoLie and RoMie")
+    group.addoption("--attrlab-unclaimed", action="store_true", help="also explore what a method does not claim; recorded, never asserted")
     group.addoption("--attrlab-device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)")
+
+
+def _add_how_much_is_drawn(group: pytest.OptionGroup) -> None:
     group.addoption("--attrlab-rows", type=int, default=12, metavar="N", help="rows drawn from each environment (default: 12)")
     group.addoption("--attrlab-examples", type=int, default=60, metavar="N", help="drawn networks per claim that is searched (default: 60)")
     group.addoption("--attrlab-seed", type=int, default=0, metavar="N", help="seed of every draw (default: 0)")
@@ -54,13 +72,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="seeds of the noise of stochastic methods, whose spread stands beside that over rows (default: 3 for named methods, else 1)",
     )
-    group.addoption("--attrlab-json", default=None, metavar="PATH", help="write all records to this file")
-    group.addoption("--attrlab-html", default=None, metavar="PATH", help="write the page to this file")
-    group.addoption(
-        "--attrlab-everywhere",
-        action="store_true",
-        help="claims and scores of every method on every environment; the default where methods or environments are named",
-    )
+
+
+def _add_refutation(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--attrlab-refute",
         action="append",
@@ -81,8 +95,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="S",
         help="for how much processor time at most, for each axiom (default: %(default)s)",
     )
-    group.addoption("--attrlab-retraining", action="store_true", help="also retrain networks: ROAR and KAR, on graphs RoLie and RoMie")
-    group.addoption("--attrlab-unclaimed", action="store_true", help="also explore what a method does not claim; recorded, never asserted")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,19 @@ COMPOSITION = {"stage", "study", "instruments", "verification", "catalogue", "re
 """The rooms of `attrlab` that may know `synthetic`."""
 
 
-def sources(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def sources(*packages: str) -> list[Path]:
+    return [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """The modules a file names in its import statements, lazy ones included; those for type checking alone are not imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     checking = {node for branch in ast.walk(tree) if _is_for_type_checking(branch) for node in ast.walk(branch)}
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -43,23 +50,23 @@ def names(package: str, path: Path) -> bool:
     return any(module.split(".")[0] == package for module in imports(path))
 
 
-@pytest.mark.parametrize("path", sources("synthetic"), ids=str)
-def test_synthetic_knows_nobody(path: Path):
-    assert not names("attrlab", path)
-    assert not names("evaluations", path)
+def that_name(package: str, paths: list[Path]) -> list[str]:
+    return [str(path) for path in paths if names(package, path)]
 
 
-@pytest.mark.parametrize("path", sources("attrlab"), ids=str)
-def test_attrlab_does_not_import_evaluations_and_only_its_composition_layer_knows_synthetic(path: Path):
-    assert not names("evaluations", path)
-    room = path.relative_to(ROOT / "attrlab").parts[0].removesuffix(".py")
-    if room not in COMPOSITION:
-        assert not names("synthetic", path)
+def test_synthetic_knows_nobody():
+    assert that_name("attrlab", sources("synthetic")) == []
+    assert that_name("evaluations", sources("synthetic")) == []
 
 
-@pytest.mark.parametrize("path", [*sources("attrlab"), *sources("synthetic"), *sources("evaluations"), *sources("tests")], ids=str)
-def test_nothing_imports_torchvision(path: Path):
-    assert not names("torchvision", path)
+def test_attrlab_does_not_import_evaluations_and_only_its_composition_layer_knows_synthetic():
+    assert that_name("evaluations", sources("attrlab")) == []
+    rooms = {path: path.relative_to(ROOT / "attrlab").parts[0].removesuffix(".py") for path in sources("attrlab")}
+    assert that_name("synthetic", [path for path, room in rooms.items() if room not in COMPOSITION]) == []
+
+
+def test_nothing_imports_torchvision():
+    assert that_name("torchvision", sources("attrlab", "synthetic", "evaluations", "tests")) == []
 
 
 @pytest.mark.parametrize("path", sources("examples"), ids=str)
@@ -92,20 +99,20 @@ def test_an_unknown_public_name_says_which_there_are():
         attrlab.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("path", [*sources("attrlab"), *sources("synthetic"), *sources("evaluations")], ids=str)
-def test_every_file_begins_with_a_sentence_and_stays_readable(path: Path):
-    text = path.read_text(encoding="utf-8")
-    if text.strip():
-        doc = ast.get_docstring(ast.parse(text))
-        assert doc, f"{path} has no docstring"
-        assert doc.splitlines()[0].rstrip().endswith((".", ":", ";")) or "\n" in doc
-    assert len(text.splitlines()) <= 400
+def test_every_file_begins_with_a_sentence_and_stays_readable():
+    for path in sources("attrlab", "synthetic", "evaluations"):
+        text = path.read_text(encoding="utf-8")
+        if text.strip():
+            doc = ast.get_docstring(tree_of(path))
+            assert doc, f"{path} has no docstring"
+            assert doc.splitlines()[0].rstrip().endswith((".", ":", ";")) or "\n" in doc, path
+        assert len(text.splitlines()) <= 400, path
 
 
-@pytest.mark.parametrize("path", [*sources("attrlab"), *sources("synthetic"), *sources("evaluations")], ids=str)
-def test_functions_fit_on_a_screen(path: Path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef):
-            body = node.body[1:] if ast.get_docstring(node) else node.body
-            length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-            assert length <= 50, f"{path}:{node.name} has {length} lines"
+def test_functions_fit_on_a_screen():
+    for path in sources("attrlab", "synthetic", "evaluations"):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+                assert length <= 50, f"{path}:{node.name} has {length} lines"
