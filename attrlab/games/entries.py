@@ -16,6 +16,9 @@ Write = Callable[[int, int, Tensor | int, Tensor], None]
 """write(begin, end, sample, out): what share of each entry the chosen jobs from `begin` to `end` keep, 0 to 1, into `out` (rows, entries).
 `sample` are their rows of the game, (rows,) int64, or the one row that all ask about."""
 
+Fill = Callable[[int, int, Tensor], None]
+"""fill(begin, end, out): the inputs of the chosen jobs from `begin` to `end`, all of one row, into `out` (rows, entries)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entries:
@@ -79,6 +82,20 @@ class Written(Protocol):
         chosen: Tensor,  # (rows,) int64, in [0, jobs), ascending
     ) -> Write | None:
         """How the shares of the chosen jobs are written, or None where `entries` do not allow for it."""
+
+
+@runtime_checkable
+class Filled(Protocol):
+    """A plan that can write inputs without writing shares first, where what is absent takes the baseline."""
+
+    def filler(
+        self,
+        entries: Entries,
+        chosen: Tensor,  # (rows,) int64, in [0, jobs), ascending
+        inputs: Tensor,  # (batch, entries)
+        baseline: Tensor,  # (batch or 1, entries)
+    ) -> Fill | None:
+        """How inputs are written, or None where the plan or its entries do not allow for it."""
 
 
 def writer(

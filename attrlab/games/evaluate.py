@@ -24,7 +24,7 @@ from attrlab.games.game import Game
 from attrlab.games.imputers import keep_baseline
 from attrlab.games.plan import Jobs
 from attrlab.games.policy import applied, keep_freed_memory
-from attrlab.games.rows import lay_out, make, runs_of
+from attrlab.games.rows import filler, lay_out, make, runs_of
 
 Progress = Callable[[int, int], None]
 
@@ -105,13 +105,13 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
     _require_whole(game, jobs, chosen)
     keep_freed_memory()
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    write, runs = writer(jobs, rows.entries, chosen), runs_of(rows, sample)
+    write = writer(jobs, rows.entries, chosen)
+    made = partial(make, rows, write, sample, runs=runs_of(rows, sample), fill=filler(rows, jobs, chosen))
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(total)
         footprint = None if limit else Footprint(here)
-        made = partial(make, rows, write, sample, done, done + here, runs=runs)
-        outputs = _attempt(game, made, here, footprint)
+        outputs = _attempt(game, partial(made, done, done + here), here, footprint)
         if outputs is None:
             limit = _halved(game, here)
             continue

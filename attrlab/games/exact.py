@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from torch import Tensor
 from attrlab.errors import NotApplicable
 from attrlab.games.evaluate import Progress, evaluate
 from attrlab.games.game import Game
-from attrlab.games.plan import Without
+from attrlab.games.plan import Selected, Without
 from attrlab.games.subsets import AllSubsets
 from attrlab.games.value import Value, worth
 
@@ -26,6 +27,10 @@ LIMIT = 20
 
 BLOCK = 2**21
 """Coalitions that are held at a time; tables of several rows are made together up to here."""
+
+
+DIFFERENCES = 17
+"""Players over whose coalitions the algebra works at a time: 1 MiB of differences and as much of weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +101,19 @@ def shapley(
 def shapley_of_table(
     values: Tensor,  # (..., 2^n)
 ) -> Tensor:  # (..., n) float64
-    """Shapley values of full coalition tables, player by player: one difference and one product with the weights of sizes."""
+    """Shapley values of full coalition tables, player by player: one difference and one product with the weights of sizes.
+
+    Differences are taken a block at a time, so that beside the table no memory grows with it.
+    """
     values = values.double().contiguous()
     players = values.shape[-1].bit_length() - 1
-    weight = _weights(players, values.device)
+    weights = _weights(players, values.device)
     scores = values.new_zeros(*values.shape[:-1], players)
-    gains = values.new_empty(*values.shape[:-1], len(weight))
+    gains = values.new_empty(*values.shape[:-1], weights.shape[1])
     for player in range(players):
-        pairs = _pairs(values, player)
-        torch.sub(pairs[..., 1, :], pairs[..., 0, :], out=gains.view(pairs[..., 0, :].shape))
-        scores[..., player] = gains @ weight
+        for others, (without, joined) in enumerate(_blocks(values, player, weights.shape[1])):
+            torch.sub(joined, without, out=gains.view(joined.shape))
+            scores[..., player] += gains @ weights[others.bit_count()]
     return scores
 
 
@@ -152,10 +160,17 @@ def removal(
 
 
 def _table(game: Game, rows: Tensor, width: int, value: Value, progress: Progress | None) -> CoalitionValues:
+    """One table for each row, filled a bounded number of coalitions at a time."""
     members = game.live[rows].nonzero()[:, 1].view(len(rows), width)
-    jobs = AllSubsets(rows=rows, members=members, players=game.players, distinct=True)
-    values = worth(evaluate(game, jobs, progress=progress).logits, game.target[jobs.sample], value=value)
-    return CoalitionValues(rows=rows, members=members, values=values.double().view(len(rows), 1 << width))
+    plan = AllSubsets(rows=rows, members=members, players=game.players, distinct=True)
+    values = torch.empty(len(plan), dtype=torch.float64, device=rows.device)
+    for start in range(0, len(plan), BLOCK):
+        stop = min(start + BLOCK, len(plan))
+        part = plan if len(plan) <= BLOCK else Selected(plan=plan, index=torch.arange(start, stop, device=rows.device))
+        target = game.target[rows].unsqueeze(1).expand(-1, (stop - start) // len(rows)).flatten()
+        found = evaluate(game, part, progress=_shifted(progress, start, len(plan)))
+        values[start:stop] = worth(found.logits, target, value=value)
+    return CoalitionValues(rows=rows, members=members, values=values.view(len(rows), 1 << width))
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
@@ -175,12 +190,31 @@ def _sizes(players: int, device: torch.device) -> Tensor:  # (2^players,) float6
     return sizes
 
 
-def _weights(players: int, device: torch.device) -> Tensor:  # (2^(players-1),) float64
-    """The weight s! (n-s-1)! / n! = 1 / (n C(n-1, s)) of every coalition of the other players, in the order of their code."""
+def _blocks(values: Tensor, player: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Coalitions of the others, `size` at a time in the order of their code, without the player and with it."""
+    if 1 << player < size:
+        table = values.view(*values.shape[:-1], -1, size >> player, 2, 1 << player)
+        for block in range(table.shape[-4]):
+            yield table[..., block, :, 0, :], table[..., block, :, 1, :]
+        return
+    table = values.view(*values.shape[:-1], -1, 2, (1 << player) // size, size)
+    for above in range(table.shape[-4]):
+        for block in range(table.shape[-2]):
+            yield table[..., above, 0, block, :], table[..., above, 1, block, :]
+
+
+@lru_cache(maxsize=4)
+def _weights(players: int, device: torch.device) -> Tensor:  # (1 + the players of no block, the coalitions of a block) float64
+    """The weight s! (n-s-1)! / n! = 1 / (n C(n-1, s)) of every coalition of a block, in the order of their code.
+
+    Row b is for blocks whose coalitions all have b members beside those that tell them apart.
+    """
+    within = min(players - 1, DIFFERENCES)
     if players == 0:
-        return torch.zeros(0, dtype=torch.float64, device=device)
+        return torch.zeros(1, 0, dtype=torch.float64, device=device)
     by_size = torch.tensor([1 / (players * math.comb(players - 1, size)) for size in range(players)], dtype=torch.float64, device=device)
-    return by_size[_sizes(players - 1, device).long()]
+    sizes = _sizes(within, device).long()
+    return torch.stack([by_size[sizes + others] for others in range(players - within)])
 
 
 def _require_few(counts: Tensor, limit: int) -> None:

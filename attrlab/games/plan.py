@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput
-from attrlab.games.entries import Entries, Write, writer
+from attrlab.games.entries import Entries, Fill, Filled, Write, writer
 
 
 class Jobs(Protocol):
@@ -249,6 +249,10 @@ class Selected:
     def writer(self, entries: Entries, chosen: Tensor) -> Write:
         """The plan writes them."""
         return writer(self.plan, entries, self.index[chosen])
+
+    def filler(self, entries: Entries, chosen: Tensor, inputs: Tensor, baseline: Tensor) -> Fill | None:
+        """The plan writes them, where it can."""
+        return self.plan.filler(entries, self.index[chosen], inputs, baseline) if isinstance(self.plan, Filled) else None
 
 
 def concatenate(*jobs: Jobs) -> Joined:

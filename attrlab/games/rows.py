@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Write
+from attrlab.games.entries import Entries, Fill, Filled, Write
 from attrlab.games.game import Game
 from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
@@ -49,9 +49,13 @@ def make(
     end: int,
     *,
     runs: Runs | None = None,
+    fill: Fill | None = None,
 ) -> Tensor:  # (chunk, *features)
     """The inputs of the chosen jobs from `begin` to `end`: shares are written once, and interpolated in place."""
     shares = rows.inputs.new_empty(end - begin, rows.entries.owner.shape[1])
+    if fill is not None:
+        fill(begin, end, shares)
+        return _shown(rows, shares)
     if runs is not None:
         _by_run(rows, write, shares, runs.within(begin, end))
         return _shown(rows, shares)
@@ -61,6 +65,17 @@ def make(
     if rows.imputer is keep_baseline:
         return _shown(rows, torch.lerp(baseline, inputs, shares, out=shares))
     return rows.imputer.impute(_shown(rows, inputs), _shown(rows, baseline), _shown(rows, shares != 0), sample)
+
+
+def filler(
+    rows: Rows,
+    jobs: object,
+    chosen: Tensor,  # (jobs,) int64
+) -> Fill | None:
+    """How a plan writes inputs itself, where it can and the imputer is the baseline."""
+    if not isinstance(jobs, Filled) or rows.imputer is not keep_baseline or chosen.is_cuda:
+        return None
+    return jobs.filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +103,8 @@ def runs_of(
     """The runs of a plan, where it is worth reading what belongs to a row in place: not where they are short, nor on a GPU."""
     if rows.imputer is not keep_baseline or sample.is_cuda:
         return None
+    if sample.stride(0) == 0:  # one row, expanded
+        return Runs(start=[0], row=[int(sample[0])])
     row, length = torch.unique_consecutive(sample, return_counts=True)
     if len(sample) * rows.entries.owner.shape[1] < RUN * len(row):
         return None

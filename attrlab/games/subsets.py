@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Write
+from attrlab.games.entries import Entries, Fill, Write
 
 ALWAYS = 1 << 62
 """The bit that is on in every code: players that a code does not speak of are kept."""
+
+REPEATED, NARROW = 12, 64
+"""Members whose subsets are written once and copied, and the entries of a row up to which that is faster than to test their bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,8 @@ class AllSubsets:
 
     @property
     def sample(self) -> Tensor:
-        """Each row 2^width times."""
-        return self.rows.repeat_interleave(1 << self.members.shape[1])
+        """Each row 2^width times; a single one takes no memory."""
+        return self.rows.unsqueeze(1).expand(-1, 1 << self.members.shape[1]).flatten()
 
     def keys(self, zobrist: Tensor) -> Tensor:
         """The table of sums doubles with each member."""
@@ -58,15 +61,41 @@ class AllSubsets:
         bits = torch.nn.functional.pad(_bits(self.members, self.players, always=always), (0, 1), value=always)
         bits = bits.gather(1, owner.expand(len(bits), -1)).to(whole)
         bits = bits[:1] if bool((bits == bits[:1]).all()) else bits
-        code = (chosen & ((1 << width) - 1) | always).to(whole).unsqueeze(1)
 
         def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
             del sample
-            own = bits if len(bits) == 1 else bits.index_select(0, chosen[begin:end] >> width)
-            found = torch.bitwise_and(code[begin:end], own, out=out.view(whole))
+            here = chosen[begin:end]
+            own = bits if len(bits) == 1 else bits.index_select(0, here >> width)
+            code = (here & ((1 << width) - 1) | always).to(whole).unsqueeze(1)
+            found = torch.bitwise_and(code, own, out=out.view(whole))
             torch.ne(found, 0, out=out)
 
         return write
+
+    def filler(self, entries: Entries, chosen: Tensor, inputs: Tensor, baseline: Tensor) -> Fill | None:
+        """A table of the first members' subsets is written once; each block of codes is a copy of it with the later members put in."""
+        width, low = self.members.shape[1], min(self.members.shape[1], REPEATED)
+        offset, together = int(chosen[0]), int(chosen[-1] - chosen[0]) == len(chosen) - 1
+        if len(self.rows) != 1 or not together or entries.owner.shape[1] > NARROW:
+            return None
+        row = int(self.rows[0])
+        whole, owner = inputs[row], entries.of_row(row).tolist()
+        columns = [[(i, float(whole[i])) for i, own in enumerate(owner) if own == member] for member in self.members[0].tolist()]
+        everyone = [i for own in columns for i, _ in own]
+        table = whole.index_copy(0, whole.new_tensor(everyone).long(), baseline[row % len(baseline)][everyone]).repeat(1 << low, 1)
+        for member in range(low):
+            for i, value in columns[member]:
+                table.view(-1, 2, 1 << member, len(owner))[:, 1, :, i] = value
+
+        def fill(begin: int, end: int, out: Tensor) -> None:
+            begin, end = begin + offset, end + offset
+            for code in (begin, *range((begin >> low) + 1 << low, end, 1 << low)):
+                start, stop = code & ((1 << low) - 1), min(end, (code >> low) + 1 << low)
+                block = out[code - begin : stop - begin].copy_(table[start : start + stop - code])
+                for i, value in (one for member in range(low, width) if code >> member & 1 for one in columns[member]):
+                    block.select(1, i).fill_(value)
+
+        return fill
 
 
 @dataclass(frozen=True, kw_only=True)
