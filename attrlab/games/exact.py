@@ -25,7 +25,7 @@ from attrlab.games.value import Value, worth
 LIMIT = 20
 """Live players up to which a table is made: 2^20 forwards and 8 MiB of values per row."""
 
-BLOCK = 2**21
+BLOCK = 2**18
 """Coalitions that are held at a time; tables of several rows are made together up to here."""
 
 
