@@ -33,7 +33,7 @@ SCOPES: dict[str, tuple[Size, ...]] = {
     "tiny": _TINY,
     "small": _SMALL,
     "default": _DEFAULT,
-    "large": (*_DEFAULT, (1, (3,)), (2, (3,)), (3, (2,)), (3, (3,))),
+    "large": (*_DEFAULT, (2, (3, 1)), (1, (3,)), (2, (3,)), (3, (2,)), (3, (3,))),
 }
 """Sizes (inputs, units of each hidden layer) by the name of the scope, in order."""
 

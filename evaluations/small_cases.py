@@ -10,7 +10,7 @@ import copy
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -33,8 +33,15 @@ BASELINES = (0.0, 1.0)
 WIDTH = 24
 """Networks that are put to a method at once."""
 
+PART = 4096
+"""Networks that are decided at once: those of a large size, only as far as a search comes."""
+
 ANSWERED = frozenset({"others", "independent", "unreachable", "null", "orbit", "monotone", "summed", "redundant", "additive"})
 """What is known of enumerated networks."""
+
+
+DECIDED = frozenset({"others", "independent", "orbit", "monotone", "summed", "redundant"})
+"""Of these, what `synthetic.small_scope` decides of each network everywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,30 +93,33 @@ def blocks(axiom: Axiom, sizes: tuple[tuple[int, tuple[int, ...]], ...], *, widt
     """All networks of these sizes (inputs, hidden units) that the axiom says something about, the smallest first."""
     first: dict[bytes, tuple[SmallNetworks, int]] = {}
     for inputs, hidden in sizes:
-        networks, known = _enumerated(inputs, hidden)
-        members = _members(axiom, networks, known, first)
-        for start in range(0, len(members), width):
-            part = members[start : start + width]
-            block = _block(axiom, part, networks, known, policy)
-            if block is not None:
-                yield block
+        for start in range(0, len(_enumerated(inputs, hidden)), PART):
+            networks, known = _part(inputs, hidden, start, known=not DECIDED.isdisjoint(axiom.needs))
+            members = _members(axiom, networks, known, first)
+            for place in range(0, len(members), width):
+                block = _block(axiom, members[place : place + width], networks, known, policy)
+                if block is not None:
+                    yield block
 
 
-@cache
-def _enumerated(inputs: int, hidden: tuple[int, ...]) -> tuple[SmallNetworks, Knowledge]:
-    """All networks of one size with what is known of them: the same for every method and axiom."""
-    networks = small_networks(inputs, hidden)
-    return networks, knowledge(networks)
+_enumerated = cache(small_networks)
 
 
-def _members(axiom: Axiom, networks: SmallNetworks, known: Knowledge, first: dict[bytes, tuple[SmallNetworks, int]]) -> list[Member]:
-    """The networks of one size; where the axiom compares equals, those that have a smaller one, with the smallest."""
+@lru_cache(maxsize=16)
+def _part(inputs: int, hidden: tuple[int, ...], start: int, *, known: bool) -> tuple[SmallNetworks, Knowledge | None]:
+    """Some networks of one size, with what is known of them if that is asked for: the same for every method and axiom."""
+    whole = _enumerated(inputs, hidden)
+    networks = whole.rows(torch.arange(start, min(start + PART, len(whole))))
+    return networks, knowledge(networks) if known else None
+
+
+def _members(axiom: Axiom, networks: SmallNetworks, known: Knowledge | None, first: dict[bytes, tuple[SmallNetworks, int]]) -> list[Member]:
+    """The networks that the axiom may say something about; where it compares equals, those that have a smaller one, with the smallest."""
+    if known is None or "others" not in axiom.needs:
+        asked = _may_be_asked(axiom, networks, known)
+        return [Member(networks=networks, place=place) for place in asked.nonzero().squeeze(1).tolist()]
     found = []
     for place in range(len(networks)):
-        if "others" not in axiom.needs:
-            if "additive" not in axiom.needs or bool(_additive(networks, place)):
-                found.append(Member(networks=networks, place=place))
-            continue
         key = known.function[place] + bytes([networks.inputs])
         if key in first:
             found.append(Member(networks=first[key][0], place=first[key][1], second=(networks, place)))
@@ -117,17 +127,40 @@ def _members(axiom: Axiom, networks: SmallNetworks, known: Knowledge, first: dic
     return found
 
 
-def _additive(networks: SmallNetworks, place: int) -> bool:
+def _may_be_asked(axiom: Axiom, networks: SmallNetworks, known: Knowledge | None) -> Tensor:  # (networks,) bool
+    """Whether what the axiom needs is known of the network, at some point."""
+    found = torch.ones(len(networks), dtype=torch.bool)
+    if "additive" in axiom.needs:
+        found &= _additive(networks)
+    if "unreachable" in axiom.needs:
+        found &= ~networks.reached().all(1)
+    if known is None:
+        return found
+    of = {
+        "independent": known.independent.any(1),
+        "monotone": known.nondecreasing.any(1),
+        "orbit": known.symmetric.sum((1, 2)) > networks.inputs,
+        "summed": known.of_the_sum.sum((1, 2)) > networks.inputs,
+        "redundant": known.of_the_sum.sum((1, 2)) > networks.inputs,
+    }
+    for need in of.keys() & set(axiom.needs):
+        found &= of[need]
+    return found
+
+
+def _additive(networks: SmallNetworks) -> Tensor:  # (networks,) bool
     """Whether every unit reads one input, and no unit reads another."""
-    return len(networks.hidden) < 2 and (not networks.hidden or bool(((networks.weights[0][place] != 0).sum(1) == 1).all()))
+    if not networks.hidden:
+        return torch.ones(len(networks), dtype=torch.bool)
+    return ((networks.weights[0] != 0).sum(2) == 1).all(1) & (len(networks.hidden) < 2)
 
 
-def _block(axiom: Axiom, members: list[Member], networks: SmallNetworks, known: Knowledge, policy: Policy) -> Block | None:
+def _block(axiom: Axiom, members: list[Member], networks: SmallNetworks, known: Knowledge | None, policy: Policy) -> Block | None:
     """The rows about these members that the axiom says something about, off the kinks; None if there are none."""
     inputs, baseline = _lattice(networks.inputs)
     places = torch.tensor([member.place if member.second is None else member.second[1] for member in members])
     own = networks.rows(places)
-    rows = _Rows(networks=own, known=_rows_of(known, places), inputs=inputs, baseline=baseline)
+    rows = _Rows(networks=own, known=None if known is None else _rows_of(known, places), inputs=inputs, baseline=baseline)
     clear = own.least_preactivation(inputs) > 0
     alone = [own.rows(torch.tensor([k])) for k in range(len(members))]
     shown = [member.networks.rows(torch.tensor([member.place])) for member in members] if "others" in axiom.needs else alone
@@ -161,31 +194,32 @@ class _Rows:
     """What is known of each network at each point, (networks, points, players)."""
 
     networks: SmallNetworks
-    known: Knowledge
+    known: Knowledge | None
     inputs: Tensor  # (points, d)
     baseline: Tensor  # (points, d)
 
     def fact(self, name: str) -> Tensor | None:
         """The field of `Case` of that name; None for what is not stated row by row."""
         points, players = self.inputs.shape
+        if name in ("null", "unreachable"):
+            return self._null() if name == "null" else (~self.networks.reached()).unsqueeze(1).expand(-1, points, -1)
+        if self.known is None or name not in DECIDED:
+            return None
         if name == "orbit":
-            return self._orbit()
-        if name == "null":
-            return self._null()
+            return self._orbit(self.known)
         if name == "redundant":
-            return self._redundant().unsqueeze(2).expand(-1, -1, players)
+            return self._redundant(self.known).unsqueeze(2).expand(-1, -1, players)
         of_network = {
             "independent": self.known.independent,
-            "unreachable": ~self.networks.reached(),
             "monotone": self.known.nondecreasing,
             "summed": self.known.of_the_sum.sum(2) > 1,
         }
         return None if name not in of_network else of_network[name].unsqueeze(1).expand(-1, points, -1)
 
-    def _orbit(self) -> Tensor:
+    def _orbit(self, known: Knowledge) -> Tensor:
         """Players of one value and one baseline in which the function is symmetric have the number of the first of them; others -1."""
         alike = (self.inputs.unsqueeze(2) == self.inputs.unsqueeze(1)) & (self.baseline.unsqueeze(2) == self.baseline.unsqueeze(1))
-        linked = self.known.symmetric.unsqueeze(1) & alike  # (networks, points, players, players)
+        linked = known.symmetric.unsqueeze(1) & alike  # (networks, points, players, players)
         return torch.where(linked.sum(3) > 1, linked.long().argmax(3), -1)
 
     def _game(self, kept: tuple[bool, ...]) -> Tensor:
@@ -203,13 +237,13 @@ class _Rows:
             found.append(torch.stack(gaps).all(0))
         return torch.stack(found, 2)
 
-    def _redundant(self) -> Tensor:
+    def _redundant(self, known: Knowledge) -> Tensor:
         """f(x) = h(x1 + x2), h never falls, both have risen, and each alone has the effect of both, which is not nothing."""
         if self.inputs.shape[1] != 2:
             return torch.zeros(len(self.networks), len(self.inputs), dtype=torch.bool)
         both, one, other, none = (self._game(kept) for kept in ((True, True), (True, False), (False, True), (False, False)))
         risen = (self.inputs > self.baseline).all(1)
-        whole = (self.known.of_the_sum[:, 0, 1] & self.known.nondecreasing.all(1)).unsqueeze(1)
+        whole = (known.of_the_sum[:, 0, 1] & known.nondecreasing.all(1)).unsqueeze(1)
         return whole & risen & (both == one) & (both == other) & (both != none)
 
 

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -20,17 +21,17 @@ from torch import Tensor
 from synthetic.formulas import Layers
 from synthetic.one_layer import LEVELS, UNITS, normal_form, nowhere_falls, planes
 
-SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1), (3,))
+SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1), (3,), (3, 1))
 """Hidden units of each layer of the networks that are known everywhere: their kinks lie on the lines of `cells`."""
 
 LONGEST = 2
 """Inputs up to which the cells are enumerated; of networks of one hidden layer, one more is known."""
 
-PART = 1 << 14
-"""Networks that are decided at once."""
+PART, POINTS = 1 << 14, 1 << 17
+"""Networks that are decided at once by algebra, and networks times cells."""
 
 NEAR = 2.0**-14
-"""How far from a vertex its cells are looked at: the distance of two vertices is at least 1 / 64, since determinants are at most 8."""
+"""How far from a vertex its cells are looked at: the distance of two vertices is at least 1 / 324, since determinants are at most 18."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +91,15 @@ class SmallNetworks:
 
     def gradients(self, points: Tensor) -> Tensor:  # (points, inputs) -> (networks, points, inputs)
         """The gradient of every network at every point, by the chain rule; exact, for points off the kinks."""
-        count = len(points)
-        value = points.T.expand(len(self), -1, -1)
-        slope = torch.eye(self.inputs, dtype=points.dtype).view(1, self.inputs, 1, self.inputs).expand(len(self), -1, count, -1)
+        value, active = points.T.expand(len(self), -1, -1), []
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             before = weight @ value + bias.unsqueeze(2)
-            slope = torch.einsum("kab,kbpi->kapi", weight, slope) * (before > 0).unsqueeze(3)
+            active.append(before > 0)
             value = before.clamp(min=0)
-        return torch.einsum("kab,kbpi->kapi", self.weights[-1], slope).squeeze(1)
+        slope = self.weights[-1].transpose(1, 2).expand(-1, -1, len(points))  # (networks, units, points)
+        for weight, on in zip(reversed(self.weights[:-1]), reversed(active), strict=True):
+            slope = weight.transpose(1, 2) @ (slope * on)
+        return slope.transpose(1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,31 +136,34 @@ def small_networks(inputs: int, hidden: Sequence[int]) -> SmallNetworks:
         raise ValueError(f"a network has at least one input and one unit in every hidden layer (got {inputs} inputs, hidden {hidden})")
     if inputs > LONGEST and len(hidden) > 1:
         raise ValueError(f"networks of several hidden layers have up to {LONGEST} inputs (got {inputs} inputs, hidden {hidden})")
-    if len(hidden) == 1:
-        return _shallow(inputs, hidden[0])
+    if len(hidden) == 1 or hidden[1:] == (1,):
+        return _of_units(inputs, hidden)
     found = sorted(_networks(inputs, hidden), key=_size)
     weights = tuple(_tensor([network[layer][0] for network in found]) for layer in range(len(hidden) + 1))
     biases = tuple(_tensor([network[layer][1] for network in found]) for layer in range(len(hidden) + 1))
     return SmallNetworks(inputs=inputs, hidden=hidden, weights=weights, biases=biases)
 
 
-def _shallow(inputs: int, count: int) -> SmallNetworks:
-    """Those of one hidden layer: every choice of units with repetitions, each with its outward weight, and an offset."""
+def _of_units(inputs: int, hidden: tuple[int, ...]) -> SmallNetworks:
+    """Those whose first layer is read by one: every choice of units with repetitions, each with its outward weight, and what comes after.
+
+    What comes after is an offset; or the bias of a unit, what reads it, and an offset.
+    """
     listed = [(*w, b, v) for w in itertools.product(LEVELS, repeat=inputs) if any(w) for b in LEVELS for v in (-1, 1)]
     described = torch.tensor(listed, dtype=torch.int8)  # in ascending order, and so are the units of each choice
-    chosen = torch.combinations(torch.arange(len(described)), count, with_replacement=True)
+    chosen = torch.combinations(torch.arange(len(described)), hidden[0], with_replacement=True).view(-1, hidden[0])
     if inputs > LONGEST:
         chosen = chosen[_first_of_its_orders(described, chosen)]
-    offset = torch.tensor(LEVELS, dtype=torch.int8).repeat(len(chosen))
-    units = described[chosen].repeat_interleave(len(LEVELS), 0)  # (networks, units, inputs + 2)
-    numbers = torch.cat([units[:, :, :-2].flatten(1), units[:, :, -2], units[:, :, -1], offset.unsqueeze(1)], 1)
-    place = _rank(numbers).argsort()
-    units, offset = units[place].double(), offset[place].double().unsqueeze(1)
+    after = torch.tensor(list(itertools.product(*[LEVELS, (-1, 1), LEVELS][2 * (len(hidden) == 1) :])), dtype=torch.int8)
+    units = described[chosen].repeat_interleave(len(after), 0)  # (networks, units, inputs + 2)
+    later = after.repeat(len(chosen), 1)
+    place = _rank(torch.cat([units[:, :, :-2].flatten(1), units[:, :, -2], units[:, :, -1], later], 1)).argsort()
+    units, later = units[place].double(), later[place].double()
     return SmallNetworks(
         inputs=inputs,
-        hidden=(count,),
-        weights=(units[:, :, :-2], units[:, :, -1].unsqueeze(1)),
-        biases=(units[:, :, -2], offset),
+        hidden=hidden,
+        weights=(units[:, :, :-2], units[:, :, -1].unsqueeze(1), *later[:, None, None, 1:-1].unbind(3)),
+        biases=(units[:, :, -2], *later[:, ::2].unsqueeze(1).unbind(2)),
     )
 
 
@@ -197,15 +202,15 @@ def knowledge(networks: SmallNetworks) -> Knowledge:
             f"to {LONGEST + 1} inputs and {UNITS} units (got {networks.inputs} inputs, {networks.hidden})"
         )
     decided = by_cells if networks.inputs <= LONGEST else by_algebra
-    width = 256 if networks.inputs <= LONGEST else PART
+    width = PART if networks.inputs > LONGEST else max(1, POINTS // len(_cells_of(networks)))
     parts = [torch.arange(start, min(start + width, len(networks))) for start in range(0, len(networks), width)]
     return _joined([decided(networks.rows(part)) for part in parts])
 
 
 def by_cells(networks: SmallNetworks) -> Knowledge:
     """What the gradient in every cell, and the value at the origin, say of networks on up to two inputs."""
-    points = cells(networks.inputs)
-    slopes = networks.gradients(points).to(torch.int8)  # integers up to 4
+    points = _cells_of(networks)
+    slopes = networks.gradients(points).to(torch.int8)  # integers up to 6
     origin = networks.values(torch.zeros(1, networks.inputs, dtype=torch.float64))
     mirrored = networks.gradients(points.flip(1)).to(torch.int8).flip(2)
     itself = torch.eye(networks.inputs, dtype=torch.bool)
@@ -265,17 +270,24 @@ def _joined(parts: list[Knowledge]) -> Knowledge:
     )
 
 
-def cells(inputs: int) -> Tensor:  # (cells, inputs)
-    """A point in every cell between the lines w·x + b = 0, w in {-2, ..., 2}^d and b in {-3, ..., 3}, on which all kinks of `SHAPES` lie.
+@cache
+def cells(inputs: int, *, units: int = 2) -> Tensor:  # (cells, inputs)
+    """A point in every cell between the lines w·x + b = 0, w in {-n, ..., n}^d and b in {-n - 1, ..., n + 1}.
 
-    Every cell has a vertex, and around a vertex lies one cell between any two neighbouring lines; so a point near each vertex in the
-    direction between each two neighbouring lines meets every cell. Of several points in a cell one is kept.
+    On these lie all kinks of networks of a hidden layer, and of a unit that reads n units of it. Every cell has a vertex, and around it
+    lies one cell between any two neighbouring lines; so a point near each vertex in the direction between each two neighbouring lines
+    meets every cell. Of several points in a cell one is kept.
     """
-    normals = [w for w in itertools.product(range(-2, 3), repeat=inputs) if w > tuple([0] * inputs)]
-    normal = _tensor([w for w in normals for _ in range(-3, 4)])
-    shift = _tensor([b for _ in normals for b in range(-3, 4)])
+    normals = [w for w in itertools.product(range(-units, units + 1), repeat=inputs) if w > tuple([0] * inputs)]
+    shifts = range(-units - 1, units + 2)
+    normal = _tensor([w for w in normals for _ in shifts])
+    shift = _tensor([b for _ in normals for b in shifts])
     points = _around_points(normal, shift) if inputs == 1 else _around_vertices(normal, shift)
     return points[_first_of_each((points @ normal.T + shift > 0).to(torch.int8))]
+
+
+def _cells_of(networks: SmallNetworks) -> Tensor:
+    return cells(networks.inputs, units=max(2, networks.hidden[0]) if len(networks.hidden) > 1 else 2)
 
 
 def _around_points(normal: Tensor, shift: Tensor) -> Tensor:
