@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ from attrlab.record import Judgement
 from attrlab.registry import find_method
 from attrlab.reliability.worlds import PANEL, imputers_of, kind_of
 from attrlab.study import CONVENTION, REFERENCE, Stage, applies, measure, metrics_of
+
+Made = TypeVar("Made")
 
 _FAMILIES = (perturbation, soundness_completeness, subsets)
 
@@ -68,6 +70,24 @@ class Trial:
     panel: dict[str, Tensor]  # each (rows, players)
     tall: Stage
     answers: Answers
+    _made: dict[tuple[str, object], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def candidates(self, *, magnitudes: bool) -> Tensor:  # (sets x rows, players)
+        """What metrics are asked about, set by set; the same object every time, so that what they read of it is read once."""
+        return self._once(("sets", magnitudes), lambda: self._candidates(magnitudes))
+
+    def agreements(self, metric: Metric) -> list[float]:
+        """How well each of the panel agrees with the truth in what a metric reads."""
+        return self._once(("agreements", metric.ranking), lambda: [_agreement(self, metric, scores) for scores in self.panel.values()])
+
+    def _candidates(self, magnitudes: bool) -> Tensor:
+        sets = candidates(self.truth, magnitudes=magnitudes, methods=tuple(self.panel.values()), seed=self.stage.seed)
+        return sets.flatten(0, 1)
+
+    def _once(self, name: tuple[str, object], build: Callable[[], Made]) -> Made:
+        if name not in self._made:
+            self._made[name] = build()
+        return cast("Made", self._made[name])
 
     @property
     def copies(self) -> int:
@@ -147,16 +167,14 @@ def unseen_share(stage: Stage, imputer: Imputer) -> float:
 def _weighed(asked: Trial, metric: Metric, imputer: Imputer) -> dict[str, Any]:
     """All candidates, one tall question."""
     magnitudes = metric.ranking == "absolute"
-    sets = candidates(asked.truth, magnitudes=magnitudes, methods=tuple(asked.panel.values()), seed=asked.stage.seed)
-    scores = sets.flatten(0, 1)
+    scores = asked.candidates(magnitudes=magnitudes)
     if metric.question == "game":
         with torch.no_grad():
             values = metric.measure(asked.answers.under(imputer) if imputer is not keep_baseline else asked.answers, scores)
     else:
         values = measure(metric, asked.tall, scores)
-    ordered = _ordered(asked, magnitudes)
-    values = values.view(len(sets), -1).masked_fill(~ordered, torch.nan)
-    agreements = [_agreement(asked, metric, scores, ordered) for scores in asked.panel.values()]
+    ordered, agreements = _ordered(asked, magnitudes), asked.agreements(metric)
+    values = values.view(asked.copies, -1).masked_fill(~ordered, torch.nan)
     generator = torch.Generator().manual_seed(asked.stage.seed)
     found = weigh(values, direction=metric.direction, agreements=agreements, generator=generator)
     return {
@@ -179,14 +197,15 @@ def _again(asked: Trial, metric: Metric) -> dict[str, Any]:
         if name not in AUTHORITIES:
             with suppress(NotApplicable, MethodError):
                 values.append(float(measure(metric, asked.stage, scores, method=find_method(name)).nanmean()))
-                agreements.append(_agreement(asked, metric, scores, ordered))
+                agreements.append(_agreement(asked, metric, scores))
     sign = 1 if metric.direction == "higher" else -1
     rows = int(ordered.sum())
     return {"kendall": kendall([sign * value for value in values], agreements), "methods": len(values), "rows": rows}
 
 
-def _agreement(asked: Trial, metric: Metric, scores: Tensor, ordered: Tensor) -> float:
+def _agreement(asked: Trial, metric: Metric, scores: Tensor) -> float:
     """How well scores agree with the truth in what the metric reads: their order, the order of their sizes, or their values."""
+    ordered = _ordered(asked, metric.ranking == "absolute")
     present, truth = asked.stage.game.present, asked.truth
     if metric.ranking == "absolute":
         scores, truth = scores.abs(), truth.abs()
