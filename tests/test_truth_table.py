@@ -71,6 +71,25 @@ TABLE = {
     "lime": "                     -  +  -  -  +  +  +  -  +  +  +  .  -  -  .  +  .  -",
     "lime_lasso": "               -  -  -  .  +  -  +  -  +  +  +  .  .  -  .  +  -  .",
     "rise_players": "             -  -  -  -  +  +  +  -  +  +  +  +  -  -  -  +  -  -",
+    "mask": "                     -  -  +  -  +  -  .  -  -  -  -  -  .  -  -  .  -  -",
+    "extremal_perturbation": "    -  .  -  -  .  -  .  -  .  .  -  .  .  -  .  .  -  -",
+    "igos": "                     -  -  +  .  +  -  .  -  -  -  -  .  .  .  .  .  -  -",
+    "igos_naive_insertion": "     -  .  +  -  +  -  .  -  -  -  -  .  .  -  .  .  -  -",
+    "igos_plus_plus": "           -  .  +  -  +  -  .  -  -  -  -  .  .  -  .  .  -  -",
+    "iba": "                      -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "regression_iba": "           -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "inverse_iba": "              -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "multilayer_iba": "           -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "readout_iba": "              -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "input_iba": "                -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "input_iba_lite": "           -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "pathway_gradient": "         -  -  +  -  -  -  .  +  +  -  +  -  -  -  -  -  -  -",
+    "pathway_gradient_integrated": "-  -  +  -  -  -  .  +  +  -  +  -  -  -  -  -  -  -",
+    "prune_gradient": "           -  -  +  -  -  -  .  +  +  -  +  -  -  -  -  -  -  -",
+    "cdrp_gradient": "            -  -  +  -  -  -  .  +  +  -  +  -  -  -  -  -  -  -",
+    "instance_regression_iba": "  -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "instance_inverse_iba": "     -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
+    "instance_input_iba": "       -  .  .  .  .  .  .  .  .  .  -  .  .  .  .  .  -  .",
 }
 """Whether an axiom holds (+), is violated (-), holds under a condition only (h, a, n), or is left undecided (.)."""
 
@@ -84,18 +103,22 @@ POOL = 25
 """How many networks are drawn for an axiom, in every run the same."""
 
 WITNESSES = {
-    "completeness": ("saturation-witness-v1", "or-witness-v1"),
+    "completeness": ("saturation-witness-v1", "or-witness-v1", "colour-count-v1", "bag-of-patches-v1"),
     "sensitivity_a": ("saturation-witness-v1",),
-    "dummy": ("dummy-witness-v1", "null-beside-and-witness-v1"),
+    "dummy": ("dummy-witness-v1", "null-beside-and-witness-v1", "positions-witness-v1"),
     "structural_dummy": ("null-beside-and-witness-v1",),
-    "implementation_invariance": ("invariance-witness-v1",),
+    "implementation_invariance": ("invariance-witness-v1", "monotonicity-witness-v1", "sign-witness-v1"),
+    "input_shift_invariance": ("monotonicity-witness-v1",),
+    "affine_scale_invariance": ("monotonicity-witness-v1",),
+    "output_scaling_negative": ("symmetry-witness-v1", "colour-count-v1", "bag-of-instances-sum-v1"),
+    "additive_recovery": ("sign-witness-v1", "colour-count-v1", "bag-of-instances-sum-v1"),
     "symmetry": ("symmetry-witness-v1",),
     "demand_monotonicity": ("monotonicity-witness-v1",),
     "sign_consistency": ("sign-witness-v1", "guided-sign-witness-v1", "small-rise-witness-v1", "null-beside-or-witness-v1"),
     "proportionality": ("sum-witness-v1", "proportionality-witness-v1"),
     "saturation": ("or-witness-v1",),
     "continuity": ("continuity-witness-v1",),
-    "lattice_dummy": ("off-lattice-witness-v1", "null-beside-and-witness-v1", "interacting-v1"),
+    "lattice_dummy": ("off-lattice-witness-v1", "null-beside-and-witness-v1", "interacting-v1", "additive-v1"),
 }
 
 
@@ -112,6 +135,7 @@ def hand_made() -> dict[str, tuple[Case, ...]]:
     deep = difference_of_equals([([[1]], [0]), ([[1]], [0]), ([[1]], [0])], ([1, 0], 0), 1, [(1, ([0, 1], 0))])
     flat = difference_of_equals([([[1]], [0]), ([[1]], [0])], ([1, 0], 1), 2)
     turned = symmetric_threshold(([1, 0], 0), 1, [(0.5, ([0, 1], 0))])
+    outvoted = dense([([[2], [2], [3]], [0, 0, 0]), ([[1, 1, -1]], [0])])  # 4 relu(x) - 3 relu(x): the largest neuron speaks against
     gone = dense([([[-1]], [1]), ([[1]], [0])])  # relu(1 - x): 1 at the baseline and 0 at 2
     policy = Policy()
     return {
@@ -120,6 +144,7 @@ def hand_made() -> dict[str, tuple[Case, ...]]:
         "structural_dummy": (stated(dense([([[0, 2, 1]], [2]), ([[2]], [0])]), [[0, -1, -2]], [0, 0, 0], policy),),
         "sensitivity_a": (stated(gone, [[2]], [0], policy),),
         "sign_consistency": (
+            stated(outvoted, [[1]], [0], policy),
             stated(below, [[-1]], [-2], policy),
             stated(sunk, [[1]], [0], policy),
             stated(eighth, [[3, 1]], [0, 0], policy),

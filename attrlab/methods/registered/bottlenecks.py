@@ -7,7 +7,7 @@ from attrlab.method import Attribute, Method
 from attrlab.methods.bottlenecks import iba, inverse_iba, multilayer_iba, regression_iba
 from attrlab.methods.input_bottleneck import input_iba, input_iba_lite
 from attrlab.methods.readout_bottleneck import readout_iba
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 _POSITIONS = frozenset({"image", "graph", "sequence", "set"})
 _BITS = "bits are counted, not output, and none is negative"
@@ -15,7 +15,7 @@ _COVID = "Khakzar et al. (2021), explaining COVID-19 and thoracic pathology mode
 
 
 def _register(name: str, attribute: Attribute, reference: str, *, witness: str, times: str = "") -> None:
-    register_method(
+    register(
         Method(
             name=name,
             attribute=attribute,
@@ -45,7 +45,7 @@ for _name, _attribute, _cost, _light in (
     ),
     ("input_iba_lite", input_iba_lite, "100 + 600 (forward + backward)", {"steps": 2, "copies": 2}),
 ):
-    register_method(
+    register(
         Method(
             name=_name,
             attribute=_attribute,
@@ -59,7 +59,7 @@ for _name, _attribute, _cost, _light in (
         )
     )
 
-register_method(
+register(
     Method(
         name="readout_iba",
         attribute=readout_iba,

@@ -8,13 +8,13 @@ from attrlab.methods.bottlenecks import inverse_iba, regression_iba
 from attrlab.methods.class_activation import grad_cam
 from attrlab.methods.input_bottleneck import input_iba
 from attrlab.methods.multiple_instances import over_instances
-from attrlab.registry import register_method
+from attrlab.methods.registered.theory import register
 
 _BAGS = frozenset({"set"})
 _DATA = frozenset({"reference data"})
 _BITS = violates("completeness", witness="bag-of-patches-v1", because="bits, or shares, are counted and not output")
 
-register_method(
+register(
     Method(
         name="instance_grad_cam",
         attribute=over_instances(grad_cam),
@@ -48,7 +48,7 @@ for _name, _attribute, _reference, _cost, _light in (
         {"steps": 2, "copies": 2, "rounds": 1, "samples": 4},
     ),
 ):
-    register_method(
+    register(
         Method(
             name=_name,
             attribute=over_instances(_attribute),

@@ -7,17 +7,25 @@ from functools import partial
 from attrlab.claims import violates
 from attrlab.method import Attribute, Method
 from attrlab.methods.pathways import pathway_gradient, prune_gradient
+from attrlab.methods.registered.theory import register
 from attrlab.methods.routing import cdrp_gradient
-from attrlab.registry import register_method
 
 _SLOPE = "a slope, not a share of the output; it vanishes where the output saturates"
+_NEURONS = "which neurons are kept depends on how the function is divided among them"
 _PATHWAYS = "Khakzar et al. (2021), neural response interpretation through the lens of critical pathways"
 
 
 def _register(
-    name: str, attribute: Attribute, reference: str, cost: str, *, cost_class: str = "single", light: dict[str, object] | None = None
+    name: str,
+    attribute: Attribute,
+    reference: str,
+    cost: str,
+    *,
+    cost_class: str = "single",
+    light: dict[str, object] | None = None,
+    witness: str = "monotonicity-witness-v1",
 ) -> None:
-    register_method(
+    register(
         Method(
             name=name,
             attribute=attribute,
@@ -25,7 +33,10 @@ def _register(
             cost=cost,
             cost_class=cost_class,
             light=light or {},
-            claims=(violates("completeness", witness="saturation-witness-v1", because=_SLOPE),),
+            claims=(
+                violates("completeness", witness="saturation-witness-v1", because=_SLOPE),
+                violates("implementation_invariance", witness=witness, because=_NEURONS),
+            ),
         )
     )
 
@@ -53,4 +64,5 @@ _register(
     "steps (forward + backward), 1000 by default",
     cost_class="optimisation",
     light={"steps": 10},
+    witness="sign-witness-v1",
 )

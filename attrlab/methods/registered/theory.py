@@ -44,11 +44,36 @@ TABLE: dict[str, tuple[str, str]] = {
     "lime": ("regression", "                      +  -  +  -  +  +  +  .  -  -  .  +  .  -"),
     "lime_lasso": ("regression", "                -  -  -  -  +  +  +  .  .  -  .  +  -  ."),
     "rise_players": ("average", "                 -  -  +  -  +  +  +  +  -  -  -  +  -  -"),
+    "mask": ("mask", "                            -  +  -  -  -  -  -  -  .  -  -  .  -  -"),
+    "extremal_perturbation": ("area", "           .  -  -  -  .  .  -  .  .  -  .  .  -  -"),
+    "igos": ("mask", "                            -  +  -  -  -  -  -  .  .  .  .  .  -  -"),
+    "igos_naive_insertion": ("mask", "            .  +  -  -  -  -  -  .  .  -  .  .  -  -"),
+    "igos_plus_plus": ("mask", "                  .  +  -  -  -  -  -  .  .  -  .  .  -  -"),
+    "iba": ("bits", "                             .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "regression_iba": ("bits", "                  .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "inverse_iba": ("bits", "                     .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "multilayer_iba": ("bits", "                  .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "readout_iba": ("bits", "                     .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "input_iba": ("bits", "                       .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "input_iba_lite": ("bits", "                  .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "pathway_gradient": ("pathway", "             -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
+    "pathway_gradient_integrated": ("pathway", "  -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
+    "prune_gradient": ("pathway", "               -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
+    "cdrp_gradient": ("pathway", "                -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
+    "instance_grad_cam": ("map", "               .  .  .  .  .  .  .  .  .  .  .  .  .  ."),
+    "instance_regression_iba": ("bits", "         .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "instance_inverse_iba": ("bits", "            .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
+    "instance_input_iba": ("bits", "              .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
 }
 """Of each method the kind of thing it is, and for each column: + holds, - is violated, n holds for x >= x' = 0, h holds without biases,
 . is left open."""
 
 CONDITIONS = {"n": ("nonnegative_inputs",), "h": ("positively_homogeneous", "additive")}
+
+MASKS = ("extremal_perturbation", "mask", "igos", "igos_naive_insertion", "igos_plus_plus")
+BOTTLENECKS = tuple(name for name, (kind, _) in TABLE.items() if kind == "bits" and not name.startswith("instance"))
+OF_BAGS = tuple(name for name, (kind, _) in TABLE.items() if kind == "bits" and name.startswith("instance"))
+PATHWAYS = tuple(name for name, (kind, _) in TABLE.items() if kind == "pathway")
 
 BECAUSE: dict[str, dict[str, str]] = {
     "sensitivity_a": {
@@ -56,15 +81,21 @@ BECAUSE: dict[str, dict[str, str]] = {
         "-": "it vanishes where the function is flat at the input, though not between baseline and input",
         "-regression": "the penalty may take what little a player has",
         "-average": "it averages values, and misses what f takes away from them",
+        "-mask": "removal may cost more than it is worth, or a mask of ones stand where f is flat",
     },
     "structural_dummy": {
         "+": "no signal reaches it on any path of weights",
         "+marginals": "v(S + i) = v(S)",
+        "+mask": "nothing is gained by its removal, which costs, and players of a table have no neighbours",
+        "-area": "where the area is larger than what matters, the rest of it goes to anyone",
         "-": "the masks of one player are not independent of what others do to the fit",
     },
     "linearity": {
         "+": "it is made of slopes, multipliers or values of f, each linear in f",
         "-": "it cuts, squares or divides by what the branches have in common",
+        "-mask": "masks lie in [0, 1], and the score is relative to the sum of the branches",
+        "-area": "masks lie in [0, 1], and the score is relative to the sum of the branches",
+        "-pathway": "the share of neurons that is kept is one of both branches together",
     },
     "input_shift_invariance_fixed": {
         "+": "it reads activations and slopes, which a compensated shift leaves alone",
@@ -74,15 +105,20 @@ BECAUSE: dict[str, dict[str, str]] = {
         "+": "only differences from the baseline and activations enter",
         "+marginals": "the baseline game stays as it is",
         "-": "the input itself is a factor, wherever its zero is",
+        "-mask": "noise is in units of the row's range, which the shift of one column changes",
     },
     "affine_scale_invariance": {
         "+": "the factor of the difference cancels that of the slope",
         "+marginals": "the baseline game stays as it is",
         "-": "a slope is in units of output per unit of input",
+        "-mask": "noise is in units of the row's range, which the scale of one column changes",
     },
     "output_scaling_negative": {
         "+": "it is odd in f",
         "-": "what speaks against and what speaks for the output are treated apart",
+        "-mask": "the score is relative to f(x) - f(x'), whose sign it loses",
+        "-area": "the score is relative to f(x) - f(x'), whose sign it loses",
+        "-bits": "bits, and shares, are never negative",
     },
     "demand_monotonicity": {
         "+": "every value it is made of rises with x_i",
@@ -92,6 +128,7 @@ BECAUSE: dict[str, dict[str, str]] = {
     "sign_consistency": {
         "+": "every slope or marginal it is made of has the sign of the change",
         "-": "parts that cancel in the function are signed apart",
+        "-pathway": "the neuron that is kept may be one that f falls with",
     },
     "proportionality": {
         "+": "the slope is the same for all players of the sum",
@@ -109,6 +146,9 @@ BECAUSE: dict[str, dict[str, str]] = {
     "additive_recovery": {
         "+": "of a sum over players each gets its own term",
         "-": "a player's term is changed by what it is weighed, cut or averaged with",
+        "-mask": "masks lie in [0, 1], whatever a term is worth",
+        "-area": "masks lie in [0, 1], whatever a term is worth",
+        "-bits": "bits, or shares, are counted, whatever a term is worth",
     },
     "lattice_dummy": {
         "+": "a player that changes no coalition's value gets nothing (Shapley 1953)",
@@ -167,6 +207,20 @@ OTHER_WITNESSES: dict[tuple[str, str], str | None] = {
     **{(name, "proportionality"): None for name in ("deeplift", "deeplift_rescale")},
     **{(name, "continuity"): None for name in ("expected_gradients", "deepshap", "lrp_alpha1_beta0", "lrp_alpha2_beta1")},
     ("guided_backprop", "demand_monotonicity"): None,
+    **{(name, "additive_recovery"): "sign-witness-v1" for name in (*MASKS, *PATHWAYS)},
+    **{(name, "linearity"): "dummy-witness-v1" for name in MASKS},
+    **{(name, "input_shift_invariance_fixed"): "symmetry-witness-v1" for name in MASKS},
+    **{(name, axiom): "monotonicity-witness-v1" for name in MASKS[1:] for axiom in ("input_shift_invariance", "affine_scale_invariance")},
+    **{(name, "output_scaling_negative"): "symmetry-witness-v1" for name in MASKS},
+    **{(name, "output_scaling_negative"): "colour-count-v1" for name in BOTTLENECKS},
+    **{(name, "additive_recovery"): "colour-count-v1" for name in BOTTLENECKS},
+    **{(name, axiom): "bag-of-instances-sum-v1" for name in OF_BAGS for axiom in ("output_scaling_negative", "additive_recovery")},
+    **{(name, "linearity"): None for name in PATHWAYS},
+    **{(name, "continuity"): None for name in PATHWAYS},
+    **{(name, "sign_consistency"): None for name in PATHWAYS},
+    **{(name, "affine_scale_invariance"): "sum-witness-v1" for name in PATHWAYS},
+    **{(name, "demand_monotonicity"): "saturation-witness-v1" for name in PATHWAYS},
+    **{(name, "lattice_dummy"): "additive-v1" for name in PATHWAYS},
 }
 """Where another environment, or the search of all small networks, shows a violation."""
 
