@@ -14,7 +14,8 @@ from functools import partial
 
 import torch
 from captum.attr import KernelShap, Lime, ShapleyValueSampling
-from engine import bounds, images
+from engine import bounds
+from networks import images
 from side_by_side import Row, compare
 from torch import Tensor, nn
 

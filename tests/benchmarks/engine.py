@@ -13,11 +13,18 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from networks import graphs, images, sparse_images, table
 from side_by_side import Row, Work, compare
 from torch import Tensor, nn
 
-from attrlab.games import Game, Levels, Policy, concatenate, curve, evaluate, make_game, rank, shapley, shapley_of_table
+from attrlab.games import Levels, concatenate, curve, evaluate, rank, shapley, shapley_of_table
+from attrlab.games.curves import Mode
+from attrlab.games.policy import keep_freed_memory
 from attrlab.metrics import METRICS
+from attrlab.metrics.answers import Answers
+from attrlab.metrics.orders import mean_curve
+
+MODES: tuple[Mode, ...] = ("deletion", "insertion")
 
 
 def forwards(model: nn.Module, inputs: Tensor, total: int, batch: int, *, channels_last: bool = False) -> None:
@@ -38,83 +45,18 @@ def bounds(model: nn.Module, inputs: Tensor, total: int, batches: tuple[int, ...
     return tuple(partial(forwards, model, inputs, total, batch, channels_last=last) for batch in batches for last in layouts)
 
 
-def images(rows: int, device: str) -> tuple[nn.Module, Game, Tensor]:
-    """A small convolutional network on 3 x 32 x 32, whose players are pixels."""
-    generator = torch.Generator().manual_seed(0)
-    layers = [nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 64, 10)).eval().requires_grad_(False).to(device)
-    inputs = torch.randn(rows, 3, 32, 32, generator=generator).to(device)
-    mask = torch.arange(1024).view(1, 1, 32, 32).expand(rows, 3, 32, 32)
-    return model, _game(model, inputs, mask), torch.randn(rows, 1024, generator=generator).to(device)
-
-
-def sparse_images(rows: int, device: str) -> tuple[nn.Module, Game, list[Tensor]]:
-    """The same network where 24 of 256 pixels differ from the baseline, and four attributions that are 0 elsewhere."""
-    generator = torch.Generator().manual_seed(0)
-    layers = [nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 256, 10)]
-    model = nn.Sequential(*layers).eval().requires_grad_(False).to(device)
-    on = torch.rand(rows, 1, 16, 16, generator=generator) < 24 / 256
-    inputs = (torch.randn(rows, 3, 16, 16, generator=generator) * on).to(device)
-    mask = torch.arange(256).view(1, 1, 16, 16).expand(rows, 3, 16, 16)
-    scores = [(torch.randn(rows, 256, generator=generator) * on.flatten(1)).to(device) for _ in range(4)]
-    return model, _game(model, inputs, mask), scores
-
-
-def table(players: int, hidden: int, device: str) -> tuple[nn.Module, Game]:
-    """A small fully connected network on one row."""
-    layers = [nn.Linear(players, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)]
-    model = nn.Sequential(*layers).eval().requires_grad_(False).to(device)
-    inputs = torch.randn(1, players, generator=torch.Generator().manual_seed(0)).to(device)
-    return model, _game(model, inputs, torch.arange(players).unsqueeze(0))
-
-
-def graphs(rows: int, nodes: int, device: str) -> tuple[nn.Module, Game]:
-    """Two dense graph convolutions on rows [A | X], whose players are edges in both directions."""
-    generator = torch.Generator().manual_seed(0)
-
-    class Dense(nn.Module):
-        """Sum over neighbours, twice, and over nodes."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second, self.head = nn.Linear(4, 16), nn.Linear(16, 16), nn.Linear(16, 2)
-            self.relu, self.again = nn.ReLU(), nn.ReLU()
-
-        def forward(self, rows: Tensor) -> Tensor:
-            adjacency, features = rows[..., :nodes], rows[..., nodes:]
-            hidden = self.relu(self.first(torch.bmm(adjacency, features) + features))
-            outputs: Tensor = self.head(self.again(self.second(torch.bmm(adjacency, hidden) + hidden)).sum(1))
-            return outputs
-
-    pairs = torch.triu_indices(nodes, nodes, 1)
-    inputs, mask = torch.zeros(rows, nodes, nodes + 4), torch.full((rows, nodes, nodes + 4), -1)
-    inputs[..., nodes:] = torch.randn(rows, nodes, 4, generator=generator)
-    for row in range(rows):
-        i, j = pairs[:, torch.randperm(pairs.shape[1], generator=generator)[:30]]
-        for a, b in ((i, j), (j, i)):
-            inputs[row, a, b], mask[row, a, b] = 1.0, torch.arange(30)
-    model = Dense().eval().requires_grad_(False).to(device)
-    inputs, mask = inputs.to(device), mask.to(device)
-    return model, _game(model, inputs, mask, baseline=torch.where(mask < 0, inputs, 0.0))
-
-
-def _game(model: nn.Module, inputs: Tensor, mask: Tensor, *, baseline: Tensor | None = None) -> Game:
-    target = torch.zeros(len(inputs), dtype=torch.int64)
-    baseline = torch.zeros_like(inputs) if baseline is None else baseline
-    return make_game(model, inputs, target=target, baseline=baseline, feature_mask=mask, policy=Policy.of(inputs))
-
-
-def curve_images(rows: int, device: str, batches: tuple[int, ...]) -> Row:
+def curve_images(rows: int, kind: str, target: str, device: str, batches: tuple[int, ...]) -> Row:
     """Deletion and insertion of every image at 64 steps."""
-    model, game, scores = images(rows, device)
-    both = [partial(curve, game, scores, mode=mode, steps=64) for mode in ("deletion", "insertion")]
-    total = sum(work().forwards for work in both)
-    return Row(
-        name=f"curves, {rows} images, 64 steps",
-        work=lambda: [work() for work in both],
-        bounds=bounds(model, game.inputs, total, batches),
-        target="1.15",
-    )
+    model, game, scores = images(rows, device, kind=kind)
+
+    def both() -> int:
+        known = Answers(game)
+        for mode in MODES:
+            mean_curve(known, scores, mode=mode, steps=64, value="probability")
+        return known.forwards
+
+    name = f"deletion + insertion, {rows} images, {kind} network"
+    return Row(name=name, work=both, bounds=bounds(model, game.inputs, both(), batches), target=target)
 
 
 def curve_sparse(rows: int, device: str, batches: tuple[int, ...]) -> Row:
@@ -157,15 +99,14 @@ def algebra(players: int, device: str, batches: tuple[int, ...]) -> Row:
     )
 
 
-def curve_graphs(device: str, batches: tuple[int, ...]) -> Row:
-    """Deletion of every edge of 32 graphs."""
-    model, game = graphs(32, 25, device)
-    scores = torch.randn(32, 30, generator=torch.Generator().manual_seed(1)).to(device)
-    total = curve(game, scores).forwards
+def curve_graphs(edges: int, device: str, batches: tuple[int, ...]) -> Row:
+    """Deletion of every edge of 32 graphs, one at a time."""
+    model, game = graphs(32, 25, edges, device)
+    scores = torch.randn(32, edges, generator=torch.Generator().manual_seed(1)).to(device)
     return Row(
-        name="32 graphs, 25 nodes, 30 edges",
+        name=f"32 graphs of 25 nodes, {edges + 1} edge deletions",
         work=lambda: curve(game, scores),
-        bounds=bounds(model, game.inputs, total, batches),
+        bounds=bounds(model, game.inputs, curve(game, scores).forwards, batches),
         target="1.5",
     )
 
@@ -185,6 +126,25 @@ def alignment(device: str, batches: tuple[int, ...]) -> Row:
     )
 
 
+def makers(device: str) -> dict[str, Callable[[], Row]]:
+    """How each row is made, by name; the batch sizes of bounds are those among which the best was found."""
+    on_cuda = device.startswith("cuda")
+    small = (4096, 16384) if on_cuda else (32, 48, 64, 128)
+    large = (65536, 262144) if on_cuda else (2048, 4096, 8192, 16384)
+    return {
+        "curves small": partial(curve_images, 512 if on_cuda else 64, "small", "1.15", device, small),
+        "curves residual": partial(curve_images, 64 if on_cuda else 4, "residual", "1.05", device, small),
+        "curves hand-set": partial(curve_images, 512 if on_cuda else 64, "hand-set", "1.15", device, small),
+        "sparse images": partial(curve_sparse, 4, device, small),
+        "graphs 61": partial(curve_graphs, 60, device, (*small, 256, 512, 1024)),
+        "graphs 31": partial(curve_graphs, 30, device, (*small, 256, 512, 1024)),
+        "exact shapley 18": partial(exact_table, 18, device, large),
+        "exact shapley 20": partial(exact_table, 20, device, large),
+        "table algebra": partial(algebra, 20, device, large),
+        "alignment": partial(alignment, device, small),
+    }
+
+
 def main() -> None:
     """Measure every row and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -193,23 +153,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure the rows whose name contains this")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    on_cuda = options.device.startswith("cuda")
-    small = (4096, 16384) if on_cuda else (32, 64, 128)
-    large = (65536, 262144) if on_cuda else (1024, 4096, 16384)
-    makers: dict[str, Callable[[], Row]] = {
-        "curves images": partial(curve_images, 512 if on_cuda else 16, options.device, small),
-        "sparse images": partial(curve_sparse, 4, options.device, small),
-        "graphs": partial(curve_graphs, options.device, small),
-        "exact shapley": partial(exact_table, 18, options.device, large),
-        "table algebra": partial(algebra, 20, options.device, large),
-        "alignment": partial(alignment, options.device, small),
-    }
+    keep_freed_memory()
     print(f"{'what':48} {'x bound':>8} {'minima':>8} {'target':>7} {'seconds':>9}")
-    for name, make in makers.items():
+    for name, make in makers(options.device).items():
         if options.only in name:
             row = make()
             paired, minima, seconds = compare(row, rounds=options.rounds)
-            print(f"{row.name:48} {paired:8.2f} {minima:8.2f} {row.target:>7} {seconds:9.4f}")
+            print(f"{row.name:48} {paired:8.2f} {minima:8.2f} {row.target:>7} {seconds:9.4f}", flush=True)
 
 
 if __name__ == "__main__":

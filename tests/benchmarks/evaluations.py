@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from engine import bounds, images
+from engine import bounds
+from networks import images
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 from scipy.stats import spearmanr

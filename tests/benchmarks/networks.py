@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ def residual(width: int = 16) -> nn.Module:
     """A ResNet18 of 16 to 128 channels on images of 32 x 32."""
     stem = [nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     widths = [width, width, width, 2 * width, 2 * width, 4 * width, 4 * width, 8 * width, 8 * width]
-    blocks = [Residual(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+    blocks = [Residual(before, after) for before, after in pairwise(widths)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, 10))
 
 
