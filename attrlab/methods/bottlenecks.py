@@ -52,7 +52,8 @@ def iba(
         seeds: the noise stream of each row; every step draws from a stream of its own.
         reference: rows from which the mean and deviation of each unit are read; the paper recommends 10 000, at least 1 000.
         layer: the dotted path of a module, or None for the last layer with positions.
-        beta: weight of the mean information per unit.
+        beta: weight of the mean information per unit, against a cross-entropy of some nats; where outputs are about 1 little is left at the
+            paper's 10, and one from 0.01 to 1 is to be chosen on rows that are not scored.
         steps: of Adam, from λ = sigmoid(5).
         lr: its step size.
         copies: noisy copies of a row in each step.

@@ -19,6 +19,7 @@ from attrlab.methods.linear_ball import linear_ball
 from attrlab.methods.neurons import gated, integrated_contributions, marginal_contributions, passed
 from attrlab.methods.pathways import critical_pathway, pathway_gradient, prune_gradient
 from attrlab.methods.routing import cdrp_gradient, routing_gates
+from synthetic import make_environment
 from tests import reference_pathways as twin
 from tests.attrlab.small_rows import drawn, image_rows, table_rows
 
@@ -187,6 +188,29 @@ def test_images_keep_their_shape():
     inputs, offers = image_rows()
     model = drawn(nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)).double(), torch.Generator().manual_seed(1))
     assert pathway_gradient(model, inputs, target=offers["target"]).shape == inputs.shape
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("id", ["colour-count-v1", "saturated-or-v1"])
+def test_a_pathway_has_no_slope_where_the_network_has_none(method, id):
+    """Where each input is read through a step, the network is flat around its rows, whatever of it is silenced."""
+    world = make_environment(id)
+    batch = world.sample(2, torch.Generator().manual_seed(0))
+    how = {name: value for name, value in SHORT[method].items() if name != "contribution"}
+    for sparsity in (0.0, 0.85):
+        assert method(world.model, batch.inputs, target=batch.target, sparsity=sparsity, **how).abs().max() == 0  # exactly: no unit is open
+    assert "flat_gradient" in world.traits
+
+
+@pytest.mark.parametrize("method", [pathway_gradient, prune_gradient])
+def test_where_the_network_has_a_slope_a_pathway_names_what_it_reads(method):
+    world = make_environment("colour-continuous-v1")
+    batch = world.sample(2, torch.Generator().manual_seed(0))
+    how = {name: value for name, value in SHORT[method].items() if name != "contribution"}
+    slope = method(world.model, batch.inputs, target=batch.target, **how).abs().sum(1).flatten(1)
+    support = batch.truth.support
+    assert (slope * support).sum(1).min() > 0
+    assert slope[support].mean() > 2 * slope[~support].mean()
 
 
 def test_what_a_pathway_needs_is_said():
