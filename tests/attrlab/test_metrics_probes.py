@@ -214,3 +214,52 @@ def test_a_module_of_another_type_is_said_to_be_so():  # float64 models are run 
     found = METRICS["faithfulness_estimate"].measure(game, net.weight.detach())
     assert found.item() == pytest.approx(1, abs=1e-9)
     assert not math.isnan(road(*picture())[0].item())
+
+
+def test_a_fifth_of_a_sparse_map_is_a_fifth_of_its_pixels():  # grad-cam: 4 of 256 pixels are not zero
+    images = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
+    scores = torch.zeros(1, 256, dtype=torch.float64)
+    scores[0, :4] = 1
+    absent = []
+    game = make_game(
+        lambda x: absent.append((x == 0).flatten(1).sum(1)) or x.sum((1, 2, 3)).unsqueeze(1),
+        images,
+        target=torch.tensor([0]),
+        baseline=0 * images,
+        feature_mask=torch.arange(256).view(1, 1, 16, 16),
+    )
+    for order in ("morf", "lerf"):
+        absent.clear()
+        mean_curve(game, scores, order=order, steps=10)
+        assert set(torch.cat(absent).tolist()) <= {round(256 * step / 10) for step in range(11)}  # a tenth at a time, 51 at a fifth
+
+
+def test_what_is_absent_is_replaced_by_the_mean_and_not_multiplied():  # BEExAI: an exact map against the mean
+    inputs = torch.randn(3, 8, generator=torch.Generator().manual_seed(4), dtype=torch.float64) + 2
+    weights = torch.arange(-3.0, 5.0, dtype=torch.float64)
+    game = make_game(
+        lambda x: x @ weights.unsqueeze(1),
+        inputs,
+        target=torch.zeros(3, dtype=torch.int64),
+        baseline=0 * inputs,
+        feature_mask=torch.arange(8).expand(3, 8),
+        imputer=channel_mean(inputs),
+    )
+    exact = weights * (inputs - inputs.mean(0))
+    for name in ("faithfulness_correlation", "faithfulness_estimate", "sensitivity_n"):
+        assert METRICS[name].measure(game, exact).tolist() == pytest.approx([1] * 3, abs=1e-9)
+    assert METRICS["faithfulness_estimate"].measure(game, weights * inputs).max() < 0.999  # the map that is exact against 0
+
+
+def test_a_game_does_not_know_of_the_one_that_was_made_after_it():  # OpenXAI: parameters shared by all evaluators
+    first = additive([[1.0, 2.0, 3.0]])
+    alone = METRICS["infidelity"].measure(first, torch.ones(1, 3).double()).item()
+    second = additive([[5.0, -2.0, 0.0]])
+    assert METRICS["infidelity"].measure(second, torch.ones(1, 3).double()).item() != pytest.approx(alone, abs=1)
+    assert METRICS["infidelity"].measure(first, torch.ones(1, 3).double()).item() == pytest.approx(alone, abs=CLOSE)
+
+
+def test_a_uniform_map_over_twelve_speaks_of_twelve():  # BEExAI: divided by n
+    flat, present = torch.full((1, 12), -0.3, dtype=torch.float64), torch.ones(1, 12, dtype=torch.bool)
+    assert METRICS["entropy"].measure(flat, present=present).item() == pytest.approx(math.log(12), abs=CLOSE)
+    assert METRICS["effective_players"].measure(flat, present=present).item() == 12
