@@ -26,8 +26,8 @@ from attrlab.methods.registered.theory import TABLE
 from attrlab.record import write_atomically
 from attrlab.registry import find_method
 from evaluations.beyond import expected, search_beyond
-from evaluations.scope import SCOPES, Exhausted, exhaust
-from evaluations.small_cases import VALUES, VALUES_OF_THREE, can_enumerate
+from evaluations.scope import GRAPH_SCOPES, SCOPES, Exhausted, can_be_exhausted, exhaust
+from evaluations.small_cases import VALUES, VALUES_OF_THREE
 
 HEAD = ("method", "axiom", "f", "x", "x'", "scores A", "what is required, and what is found")
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)  # two threads on networks of this size are many times slower than one
     try:
         methods = [find_method(name) for name in asked.methods or TABLE]
-        axioms = [find_axiom(name) for name in asked.axioms] or [axiom for axiom in AXIOMS.values() if can_enumerate(axiom)]
+        axioms = [find_axiom(name) for name in asked.axioms] or [axiom for axiom in AXIOMS.values() if can_be_exhausted(axiom)]
         store = _folder(asked.store)
     except AttrlabError as error:
         print(f"appendix: {error}", file=sys.stderr)
@@ -157,7 +157,14 @@ def _introduction(extent: Extent) -> Iterator[str]:
         added = [size for size in SCOPES[name] if size not in before]
         before = SCOPES[name]
         shapes = "; ".join(f"{inputs} → {' → '.join([*map(str, hidden), '1'])}" for inputs, hidden in added)
-        yield f"- `{name}`{' adds' if name != 'tiny' else ''}: units of each layer {shapes}"
+        graphs = ", ".join(f"{nodes} nodes with {rounds} round{'s' * (rounds > 1)}" for _, nodes, rounds in GRAPH_SCOPES[name])
+        yield f"- `{name}`{' adds' if name != 'tiny' else ''}: units of each layer {shapes}; graphs of {graphs}"
+    yield ""
+    yield (
+        "Axioms about graphs are asked of every network of message passing of one unit, h_i ← relu(s x_i + m Σ_j A_ij x_j + b), on every "
+        "graph of that many nodes with features -1 or 1, the edges or the nodes being the players: on every numbering for permutation "
+        "equivariance, else up to isomorphism. Networks are counted for each number of nodes and each kind of player."
+    )
     yield ""
 
 

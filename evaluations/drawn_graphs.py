@@ -68,7 +68,7 @@ def graphs(draw: st.DrawFn, *, local: bool, twin: bool, policy: Policy) -> Case:
     players = int(mask.max()) + 1
     found = Case(
         name=NAME,
-        formula=_formula(model, edges_play),
+        formula=formula_of_graphs(model, edges_play),
         modality="graph",
         model=model.to(device=policy.device, dtype=policy.dtype),
         inputs=inputs,
@@ -157,7 +157,7 @@ def _distances(adjacency: Tensor) -> list[int]:
     return steps
 
 
-def _formula(model: nn.Module, edges_play: bool) -> str:
+def formula_of_graphs(model: nn.Module, edges_play: bool) -> str:
     """The network in one line: its layers' numbers and its read-out."""
     assert isinstance(model, MessagePassing)
     layers = [

@@ -17,9 +17,8 @@ from attrlab.judge import Examination, examine
 from attrlab.method import Method
 from attrlab.study import applies
 from evaluations.laboratory import Laboratory
-from evaluations.scope import exhaust
+from evaluations.scope import about_graphs, can_be_exhausted, exhaust
 from evaluations.search import search
-from evaluations.small_cases import can_enumerate
 from evaluations.strategies import DRAWN, drawable
 
 ROUNDS = 6
@@ -77,7 +76,8 @@ class _Attempt:
 
     def small(self) -> None:
         """Every network of the scope."""
-        if self.laboratory.scope == "none" or not can_enumerate(self.axiom) or not self._takes("table"):
+        rows = "graph" if about_graphs(self.axiom) else "table"
+        if self.laboratory.scope == "none" or not can_be_exhausted(self.axiom) or not self._takes(rows):
             return
         laboratory = self.laboratory
         found = exhaust(

@@ -8,8 +8,9 @@ the network alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -22,8 +23,12 @@ from attrlab.judge import Examination, examine
 from attrlab.method import Method, player_scores
 from evaluations.refined import explained
 from evaluations.small_cases import VALUES, WIDTH, Block, blocks, can_enumerate
+from evaluations.small_graph_cases import ANSWERED as OF_GRAPHS
+from evaluations.small_graph_cases import EVERY_NUMBERING, GraphBlock, GraphSize, graph_blocks
+from evaluations.small_graph_cases import WIDTH as GRAPH_WIDTH
 
 Size = tuple[int, tuple[int, ...]]
+Blocks = Block | GraphBlock
 
 _TINY: tuple[Size, ...] = ((1, ()), (2, ()), (1, (1,)), (2, (1,)))
 _SMALL: tuple[Size, ...] = (*_TINY, (1, (2,)), (2, (2,)), (1, (1, 1)), (2, (1, 1)))
@@ -36,6 +41,14 @@ SCOPES: dict[str, tuple[Size, ...]] = {
     "large": (*_DEFAULT, (2, (3, 1)), (1, (3,)), (2, (3,)), (3, (2,)), (3, (3,))),
 }
 """Sizes (inputs, units of each hidden layer) by the name of the scope, in order."""
+
+GRAPH_SCOPES: dict[str, tuple[GraphSize, ...]] = {
+    "tiny": (("graph", 2, 1),),
+    "small": (("graph", 2, 1), ("graph", 3, 1)),
+    "default": (("graph", 2, 1), ("graph", 3, 1), ("graph", 3, 2)),
+    "large": (("graph", 2, 1), ("graph", 3, 1), ("graph", 3, 2), ("graph", 4, 1), ("graph", 4, 2)),
+}
+"""Sizes (nodes, rounds of message passing) of the graphs that axioms about graphs are asked of."""
 
 ROUNDING = 1e-9
 """Scores on a network alone and beside others may differ by the rounding of differently ordered sums."""
@@ -55,6 +68,7 @@ class Exhausted:
 
     Attributes:
         scope: its name.
+        lattice: what a row is of, in words.
         networks: how many networks were examined.
         rows: how many (network, input, baseline).
         refutation: the smallest, or None.
@@ -71,6 +85,7 @@ class Exhausted:
     """
 
     scope: str
+    lattice: str
     networks: int
     rows: int
     refutation: Examination | None
@@ -85,8 +100,7 @@ class Exhausted:
     seconds: float
 
     def __str__(self) -> str:
-        lattice = f"x in {{{', '.join(f'{value:g}' for value in VALUES)}}}^d"
-        count = f"{self.networks:,} networks, {self.rows:,} rows with {lattice}"
+        count = f"{self.networks:,} networks, {self.rows:,} rows {self.lattice}"
         if self.refutation is not None:
             return f"refuted; the smallest counterexample of the scope {self.scope!r}, after {count}"
         if not self.networks:
@@ -107,7 +121,7 @@ def exhaust(
     policy: Policy | None = None,
     seed: int = 0,
     limit_s: float = 60.0,
-    progress: Callable[[Iterable[Block]], Iterable[Block]] = iter,
+    progress: Callable[[Iterable[Blocks]], Iterable[Blocks]] = iter,
 ) -> Exhausted:
     """Examine `axiom` for `method` on every network of a scope, until one refutes it or `limit_s` seconds of processor time are spent.
 
@@ -118,13 +132,13 @@ def exhaust(
         NotApplicable: if the axiom needs what is not known of enumerated networks.
         MethodError: if the method raises, or returns something that cannot be read.
     """
-    if not can_enumerate(axiom):
+    if not can_be_exhausted(axiom):
         raise NotApplicable(f"{axiom.name} needs {', '.join(axiom.needs)}, which is not known of enumerated networks")
     search = _Search(method=method, axiom=axiom, tolerance=tolerance, policy=policy or Policy(), seed=seed)
-    start, finished, refutation, sizes = time.process_time(), True, None, SCOPES[scope]
-    proved = ("", 0, 0, 0.0)
-    for block in progress(blocks(axiom, sizes, width=search.width(axiom, sizes), policy=search.policy)):
-        ended = _ended(sizes[: sizes.index(block.size)])
+    start, finished, refutation, scopes = time.process_time(), True, None, _scopes(axiom)
+    proved, sizes = ("", 0, 0, 0.0), scopes[scope]
+    for block in progress(_blocks(axiom, sizes, search.width(sizes), search.policy)):
+        ended = _ended(scopes, sizes[: sizes.index(block.size)])
         if ended != proved[0]:
             proved = (ended, search.networks, search.rows, time.process_time() - start)
         refutation = search.look(block)
@@ -135,6 +149,7 @@ def exhaust(
             break
     return Exhausted(
         scope=scope,
+        lattice=_lattice_of(axiom, sizes),
         networks=search.networks,
         rows=search.rows,
         refutation=refutation,
@@ -150,9 +165,36 @@ def exhaust(
     )
 
 
-def _ended(sizes: tuple[Size, ...]) -> str:
+def _lattice_of(axiom: Axiom, sizes: tuple[Any, ...]) -> str:
+    if not about_graphs(axiom):
+        return f"with x in {{{', '.join(f'{value:g}' for value in VALUES)}}}^d"
+    once = "in every numbering" if axiom.name == EVERY_NUMBERING else "up to isomorphism"
+    return f"on all graphs of {sizes[0][1]} to {sizes[-1][1]} nodes {once} with features in {{-1, 1}}, edges or nodes being the players"
+
+
+def can_be_exhausted(axiom: Axiom) -> bool:
+    """Whether all that the axiom needs is known of enumerated networks, or of enumerated graphs."""
+    return can_enumerate(axiom) or about_graphs(axiom)
+
+
+def about_graphs(axiom: Axiom) -> bool:
+    """Whether the axiom is asked of message-passing networks on small graphs."""
+    return "graph" in axiom.needs and OF_GRAPHS.issuperset(axiom.needs)
+
+
+def _scopes(axiom: Axiom) -> Mapping[str, tuple[Any, ...]]:
+    return GRAPH_SCOPES if about_graphs(axiom) else SCOPES
+
+
+def _blocks(axiom: Axiom, sizes: tuple[Any, ...], width: int, policy: Policy) -> Iterator[Blocks]:
+    if about_graphs(axiom):
+        return graph_blocks(axiom, sizes, width=min(width, GRAPH_WIDTH), policy=policy)
+    return blocks(axiom, sizes, width=width, policy=policy)
+
+
+def _ended(scopes: Mapping[str, tuple[Any, ...]], sizes: tuple[Any, ...]) -> str:
     """The largest scope of which nothing but these sizes is made; empty if there is none."""
-    return next((name for name, whole in reversed(SCOPES.items()) if whole == sizes[: len(whole)]), "")
+    return next((name for name, whole in reversed(list(scopes.items())) if whole == sizes[: len(whole)]), "")
 
 
 @dataclass(kw_only=True)
@@ -173,9 +215,9 @@ class _Search:
     refused: int = 0
     case: Case | None = None
 
-    def width(self, axiom: Axiom, sizes: tuple[Size, ...]) -> int:
+    def width(self, sizes: tuple[Any, ...]) -> int:
         """How many networks are put to the method at once: many, if it scores each of the first ones as it does alone."""
-        for block in blocks(axiom, sizes, policy=self.policy):
+        for block in _blocks(self.axiom, sizes, WIDTH, self.policy):
             if len(block.members) > 1:
                 return self._usual() if self._scores_alike(block) else 1
         return self._usual()
@@ -183,7 +225,7 @@ class _Search:
     def _usual(self) -> int:
         return NARROW if self.method.cost_class in MANY or self.method.names("reference") else WIDTH
 
-    def _scores_alike(self, block: Block) -> bool:
+    def _scores_alike(self, block: Blocks) -> bool:
         try:
             together = player_scores(self.method, block.case, seed=self.seed)
         except NotApplicable:
@@ -201,7 +243,7 @@ class _Search:
                 return False
         return True
 
-    def look(self, block: Block) -> Examination | None:
+    def look(self, block: Blocks) -> Examination | None:
         """Examine one block, and return the smallest refutation in it."""
         suspects, before = self._suspects(block), self.refused
         for member in suspects:
@@ -216,14 +258,14 @@ class _Search:
             self._count(block, len(block.members), refused=self.refused - before)
         return None
 
-    def _count(self, block: Block, members: int, *, refused: int = 0) -> None:
+    def _count(self, block: Blocks, members: int, *, refused: int = 0) -> None:
         """Count the networks of the first `members` of which there is a row, less those that were refused."""
         about = block.case.target[block.case.target < members]
         asked = len(set(about.tolist()))
         self.networks += asked - refused
         self.rows += len(about) * (asked - refused) // max(1, asked)
 
-    def _suspects(self, block: Block) -> list[int]:
+    def _suspects(self, block: Blocks) -> list[int]:
         """The networks of a block whose violation is above the tolerance, the smallest first; all where the method refuses the block."""
         try:
             finding = self.axiom.measure(lambda case: player_scores(self.method, case, seed=self.seed), block.case)
@@ -241,7 +283,7 @@ class _Search:
             suspects -= shrinks
         return sorted(suspects)
 
-    def _alone(self, block: Block, member: int) -> Examination | None:
+    def _alone(self, block: Blocks, member: int) -> Examination | None:
         """Examine one network alone, on its smallest rows first."""
         case = block.alone(member, self.policy)
         if not len(case):
@@ -254,12 +296,12 @@ class _Search:
         if found.judgement != "refuted":
             return found
         self.case = case
-        return self._smallest_row(case) or found
+        return self._smallest_row(case, block.told) or found
 
-    def _smallest_row(self, case: Case) -> Examination | None:
+    def _smallest_row(self, case: Case, told: Callable[[Case], Case]) -> Examination | None:
         """The refutation on the smallest row that refutes without the others."""
         for row in range(len(case)):
-            alone = case.rows(torch.tensor([row], device=case.inputs.device))
+            alone = told(case.rows(torch.tensor([row], device=case.inputs.device)))
             try:
                 found = examine(self.method, self.axiom, alone, tolerance=self.tolerance, seed=self.seed)
             except NotApplicable:

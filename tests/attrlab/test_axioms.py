@@ -12,7 +12,7 @@ from torch import nn
 from attrlab.axioms import AXIOMS, find_axiom
 from attrlab.axioms.derive import behind_affine, times
 from attrlab.axioms.disjoint_union_additivity import union
-from attrlab.axioms.permutation_equivariance import permuted
+from attrlab.axioms.permutation_equivariance import orders, permuted
 from attrlab.case import Case
 from attrlab.claims import MARGIN
 from attrlab.errors import MethodError, NotApplicable, UnknownName
@@ -299,6 +299,21 @@ def test_a_relabelled_graph_is_the_same_graph():
     for new, old in enumerate(order.tolist()):
         assert moved[0, new, 3] == row[0, old, 3]
         assert [moved[0, new, k].item() for k in range(3)] == [row[0, old, j].item() for j in order.tolist()]
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 4])
+def test_the_permutations_that_are_tried_on_small_graphs_generate_all(nodes):
+    tried = [tuple(order.tolist()) for order in orders(nodes)]
+    found = {tuple(range(nodes))}
+    for _ in range(math.factorial(nodes)):
+        found |= {tuple(word[k] for k in order) for word in found for order in tried}
+    assert len(found) == math.factorial(nodes)
+
+
+def test_many_nodes_are_taken_in_one_order_of_all():
+    (order,) = orders(9)
+    assert sorted(order.tolist()) == list(range(9))
+    assert order.tolist() != list(range(9))
 
 
 def test_a_disjoint_union_has_both_graphs_and_nothing_between_them():

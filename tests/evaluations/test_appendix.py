@@ -12,9 +12,9 @@ from attrlab.method import Method
 from attrlab.registry import find_method
 from evaluations.appendix import HEAD, Extent, appendix, main
 from evaluations.beyond import expected
-from evaluations.small_cases import can_enumerate
+from evaluations.scope import can_be_exhausted
 
-ENUMERABLE = [name for name, axiom in AXIOMS.items() if can_enumerate(axiom)]
+ENUMERABLE = [name for name, axiom in AXIOMS.items() if can_be_exhausted(axiom)]
 
 
 def table(*arguments: str, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str], list[str]]:

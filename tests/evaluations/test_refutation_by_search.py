@@ -42,6 +42,7 @@ def by_search(method: str, axiom: str, *, limit_s: float = 20.0) -> Refutation:
         rows=2,
         examples=60,
         seed=0,
+        seeds=1,
         unclaimed=False,
         named=False,
         refuted=(axiom,),
