@@ -5,7 +5,7 @@ Where there are many methods a chart holds some of them, spread evenly from the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -24,16 +24,24 @@ _NAN = float("nan")
 
 def curve_section(found: Sequence[MeanCurve]) -> list[dict[str, Any]]:
     """A chart and a legend for every environment and mode; empty where no curve was recorded."""
-    places = dict.fromkeys((one.environment, one.mode) for one in found if one.method not in ENDS)
-    charts: dict[str, list[dict[str, Any]]] = {}
-    for environment, mode in places:
+    shown: dict[str, dict[str, list[MeanCurve]]] = {}
+    for environment, mode in dict.fromkeys((one.environment, one.mode) for one in found if one.method not in ENDS):
         here = {one.method: one for one in found if (one.environment, one.mode) == (environment, mode) and one.fractions}
-        drawn = [_line(one) for one in chosen(list(here.values()))]
-        if drawn:
-            axis = "fraction removed" if mode == "deletion" else "fraction inserted"
-            picture = lines(drawn, x=axis, y="(v − v(∅)) / |v(N) − v(∅)|", ticks=_TICKS)
-            charts.setdefault(environment, []).append({"mode": mode, "picture": picture, "legend": legend(drawn)})
-    return [{"environment": environment, "charts": parts} for environment, parts in charts.items()]
+        if here:
+            shown.setdefault(environment, {})[mode] = chosen(list(here.values()))
+    return [{"environment": environment, "charts": _charts(modes)} for environment, modes in shown.items()]
+
+
+def _charts(modes: Mapping[str, Sequence[MeanCurve]]) -> list[dict[str, Any]]:
+    """The charts of one environment, in which a method has one colour."""
+    numbers = {name: at for at, name in enumerate(dict.fromkeys(one.method for drawn in modes.values() for one in drawn))}
+    charts = []
+    for mode, curves in modes.items():
+        drawn = [_line(one, numbers[one.method]) for one in curves]
+        axis = "fraction removed" if mode == "deletion" else "fraction inserted"
+        picture = lines(drawn, x=axis, y="(v − v(∅)) / |v(N) − v(∅)|", ticks=_TICKS)
+        charts.append({"mode": mode, "picture": picture, "legend": legend(drawn)})
+    return charts
 
 
 def chosen(here: Sequence[MeanCurve]) -> list[MeanCurve]:
@@ -52,7 +60,7 @@ def area(curve: MeanCurve) -> float:
     return sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(points))
 
 
-def _line(curve: MeanCurve) -> Line:
+def _line(curve: MeanCurve, number: int) -> Line:
     name = f"{ENDS.get(curve.method, curve.method)}, area {hundredths(area(curve))}"
     points = tuple((x, y, _NAN, _NAN) for x, y in zip(curve.fractions, curve.values, strict=True))
-    return Line(name=name, points=points, end=curve.method if curve.method in ENDS else "")
+    return Line(name=name, points=points, end=curve.method if curve.method in ENDS else "", number=number)

@@ -12,7 +12,7 @@ from attrlab.report.wording import printable, short
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 330, 210, 44, 34, 10, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 330, 210, 50, 34, 10, 10
 COLOURS = ("#1f5fa8", "#b3531c", "#2f7d4f", "#8a3f8f", "#a88a1f", "#2a8c99")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
@@ -24,12 +24,14 @@ class Line:
     Attributes:
         name: what it is of.
         points: (x, y, low, high) from left to right; low and high are NaN where there is no interval.
-        end: whether it is a floor or a ceiling, and not drawn in a colour: "floor", "ceiling" or "".
+        end: whether it is a floor or a ceiling, drawn beneath the others and not in a colour: "floor", "ceiling" or "".
+        number: of its colour and dashes, so that a name keeps them from chart to chart; by default its place among those drawn.
     """
 
     name: str
     points: tuple[tuple[float, float, float, float], ...]
     end: str = ""
+    number: int | None = None
 
 
 def style(number: int, end: str) -> tuple[str, str]:
@@ -39,14 +41,20 @@ def style(number: int, end: str) -> tuple[str, str]:
     return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
 
 
+def _stroke(place: int, line: Line) -> str:
+    """A ceiling is broad and pale, so that a line which reaches it is still seen."""
+    colour, dash = style(place if line.number is None else line.number, line.end)
+    width, opacity = (5, ".35") if line.end == "ceiling" else (1.7, "1")
+    return f'stroke="{colour}" stroke-width="{width}" stroke-opacity="{opacity}" stroke-dasharray="{dash}"'
+
+
 def legend(drawn: Sequence[Line]) -> list[tuple[str, Markup]]:
     """The name of every line, with a swatch of it."""
     from markupsafe import Markup
 
     found = []
     for number, line in enumerate(drawn):
-        colour, dash = style(number, line.end)
-        stroke = f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"'
+        stroke = _stroke(number, line)
         swatch = f'<svg width="26" height="10" aria-hidden="true"><line x1="0" x2="26" y1="5" y2="5" {stroke}/></svg>'
         found.append((line.name, Markup(swatch)))
     return found
@@ -72,15 +80,11 @@ def lines(drawn: Sequence[Line], *, x: str, y: str, ticks: Sequence[tuple[float,
     parts = [_axes([(across(at), word) for at, word in ticks], [(up(height), short(height)) for height in _heights(low, high)], x, y)]
     for name, height in marks:
         parts.append(_across(up(height), name))
-    for number, line in enumerate(drawn):
-        colour, dash = style(number, line.end)
+    for number, line in sorted(enumerate(drawn), key=lambda pair: not pair[1].end):
         points = " ".join(f"{across(at):.1f},{up(height):.1f}" for at, height, *_ in line.points if math.isfinite(height))
         bars = "".join(_bar(across(at), up(a), up(b)) for at, _, a, b in line.points if math.isfinite(a) and math.isfinite(b))
         title = escape(printable(line.name))
-        parts.append(
-            f'<g stroke="{colour}" fill="none" stroke-width="1.7"><title>{title}</title>'
-            f'<polyline points="{points}" stroke-dasharray="{dash}"/>{bars}</g>'
-        )
+        parts.append(f'<g {_stroke(number, line)} fill="none"><title>{title}</title><polyline points="{points}"/>{bars}</g>')
     return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">{"".join(parts)}</svg>')
 
 
@@ -112,4 +116,4 @@ def _across(height: float, name: str) -> str:
 
 
 def _bar(at: float, low: float, high: float) -> str:
-    return f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke-opacity=".55"/>'
+    return f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke-opacity=".55" stroke-dasharray="none"/>'

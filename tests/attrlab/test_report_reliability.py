@@ -74,6 +74,25 @@ def test_a_chart_of_many_methods_shows_the_least_and_the_largest_area_and_both_e
     assert "m19, area" in str(curve_section(many)[0]["charts"][0]["legend"])
 
 
+def test_a_method_has_one_colour_in_both_charts_of_a_world_and_the_ceiling_lies_beneath():
+    areas = {"deletion": {"a": 0.2, "b": 0.4}, "insertion": {"a": 0.9, "b": 0.3}}
+    found = [replace(CURVE, method=m, mode=mode, values=(1.0, v, 0.0)) for mode, by in areas.items() for m, v in by.items()]
+    found += [replace(CURVE, method="ceiling", mode=mode) for mode in areas]
+    (world,) = curve_section(found)
+    swatches = [{name.partition(",")[0]: str(swatch) for name, swatch in chart["legend"]} for chart in world["charts"]]
+    assert swatches[0] == swatches[1]
+    assert len(set(swatches[0].values())) == 3
+    assert [name.partition(",")[0] for name, _ in world["charts"][1]["legend"]] == ["b", "a", "ceiling: truth"]  # in order of area
+    picture = str(world["charts"][0]["picture"])
+    assert picture.index("<title>ceiling: truth") < min(picture.index(f"<title>{name}") for name in "ab")
+
+
+def test_worlds_beyond_the_second_are_folded_into_one():
+    page = render_page(Run(verdicts=(), scores=(), curves=tuple(replace(CURVE, environment=f"e{n}-v1") for n in range(5))))
+    assert "3 other worlds" in page
+    assert page.count("<polyline") == 5
+
+
 def test_a_cell_counts_the_worlds_that_are_trusted_and_a_tone_is_never_alone():
     found = section([ONE, BLIND])
     cells = found["groups"][0]["rows"][0][1]
