@@ -16,8 +16,8 @@ Write = Callable[[int, int, Tensor | int, Tensor], None]
 """write(begin, end, sample, out): what share of each entry the chosen jobs from `begin` to `end` keep, 0 to 1, into `out` (rows, entries).
 `sample` are their rows of the game, (rows,) int64, or the one row that all ask about."""
 
-Fill = Callable[[int, int, Tensor], None]
-"""fill(begin, end, out): the inputs of the chosen jobs from `begin` to `end`, all of one row, into `out` (rows, entries)."""
+Fill = Callable[[int, int, Tensor], Tensor]
+"""fill(begin, end, out): the inputs of the chosen jobs from `begin` to `end`, written into `out` (rows, entries) and returned."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput, NotApplicable
-from attrlab.games.entries import writer
 from attrlab.games.footprint import Footprint
 from attrlab.games.game import Game
 from attrlab.games.imputers import keep_baseline
 from attrlab.games.plan import Jobs
 from attrlab.games.policy import applied, keep_freed_memory
-from attrlab.games.rows import filler, lay_out, make, runs_of
+from attrlab.games.rows import lay_out, maker
 
 Progress = Callable[[int, int], None]
 
@@ -36,6 +35,9 @@ LARGEST_CUDA = 2**20
 
 FIRST = 17
 """Rows of the first chunk, by which a row's footprint is measured; a prime, so that a parameter is seldom taken for a batch."""
+
+FIRST_BYTES = 2**18
+"""Bytes of inputs that the first chunk may have where no target is stated, whatever the network does: a small plan is one chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +107,10 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
     _require_whole(game, jobs, chosen)
     keep_freed_memory()
     rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    write = writer(jobs, rows.entries, chosen)
-    made = partial(make, rows, write, sample, runs=runs_of(rows, sample), fill=filler(rows, jobs, chosen))
+    made = maker(rows, jobs, chosen, sample)
     logits: Tensor | None = None
     while done < total:
-        here = even_chunk(total - done, limit) if limit else _first(total)
+        here = even_chunk(total - done, limit) if limit else _first(game, total)
         footprint = None if limit else Footprint(here)
         outputs = _attempt(game, partial(made, done, done + here), here, footprint)
         if outputs is None:
@@ -146,8 +147,10 @@ def fitting(
     return min(max(target // per_row, SMALLEST), LARGEST_CUDA if on_cuda else LARGEST)
 
 
-def _first(total: int) -> int:
-    return total if total <= FIRST + 1 else FIRST
+def _first(game: Game, total: int) -> int:
+    free = FIRST_BYTES // max(1, game.inputs[:1].nbytes) if game.policy.chunk_bytes is None else 0
+    first = max(FIRST, free)
+    return total if total <= first + 1 else first
 
 
 def _attempt(game: Game, made: Callable[[], Tensor], rows: int, footprint: Footprint | None) -> Tensor | None:

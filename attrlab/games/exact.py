@@ -108,13 +108,13 @@ def shapley_of_table(
     values = values.double().contiguous()
     players = values.shape[-1].bit_length() - 1
     weights = _weights(players, values.device)
-    scores = values.new_zeros(*values.shape[:-1], players)
     gains = values.new_empty(*values.shape[:-1], weights.shape[1])
+    scores = [values.new_zeros(values.shape[:-1])] * players
     for player in range(players):
         for others, (without, joined) in enumerate(_blocks(values, player, weights.shape[1])):
             torch.sub(joined, without, out=gains.view(joined.shape))
-            scores[..., player] += gains @ weights[others.bit_count()]
-    return scores
+            scores[player] = scores[player] + gains @ weights[others.bit_count()]
+    return torch.stack(scores, -1) if players else values.new_zeros(*values.shape[:-1], 0)
 
 
 def moebius(

@@ -11,10 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import writer
 from attrlab.games.game import Game
 from attrlab.games.plan import Jobs
-from attrlab.games.rows import lay_out, make
+from attrlab.games.rows import lay_out, maker
 
 Atom = Literal["channels", "vector", "column"]
 ATOMS: dict[str, Atom] = {"image": "channels", "sequence": "vector", "set": "vector", "table": "column", "graph": "column"}
@@ -46,7 +45,7 @@ def unseen(
     """The share of unseen values in what the game's imputer makes of each job; the rows themselves count as seen."""
     everything = torch.arange(len(jobs), device=game.inputs.device)
     rows = lay_out(game)
-    made = make(rows, writer(jobs, rows.entries, everything), jobs.sample, 0, len(jobs))
+    made = maker(rows, jobs, everything, jobs.sample)(0, len(jobs))
     return unseen_share(made, torch.cat([reference.to(made), game.inputs]), atom=atom)
 
 

@@ -7,15 +7,20 @@ imputer and network through a permuted view, so nothing is converted per chunk.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Fill, Filled, Write
+from attrlab.games.entries import Entries, Filled, Keeping, Write, writer
 from attrlab.games.game import Game
 from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
+
+Make = Callable[[int, int], Tensor]
+"""make(begin, end): the inputs of some of the chosen jobs, (rows, *features), in memory of their own."""
 
 RUN = 2**14
 """Entries of consecutive jobs about one row, on the mean, from which on it is faster to read that row in place than to copy it for each."""
@@ -41,41 +46,27 @@ def lay_out(game: Game) -> Rows:
     return Rows(inputs=inputs, baseline=_once(baseline), entries=entries, channels_last=last, imputer=game.imputer)
 
 
-def make(
+def maker(
     rows: Rows,
-    write: Write,
+    jobs: Keeping,
+    chosen: Tensor,  # (jobs,) int64, ascending
     sample: Tensor,  # (jobs,) int64
-    begin: int,
-    end: int,
-    *,
-    runs: Runs | None = None,
-    fill: Fill | None = None,
-) -> Tensor:  # (chunk, *features)
-    """The inputs of the chosen jobs from `begin` to `end`: shares are written once, and interpolated in place."""
-    shares = rows.inputs.new_empty(end - begin, rows.entries.owner.shape[1])
-    if fill is not None:
-        fill(begin, end, shares)
-        return _shown(rows, shares)
-    if runs is not None:
-        _by_run(rows, write, shares, runs.within(begin, end))
-        return _shown(rows, shares)
-    sample = sample[begin:end]
-    write(begin, end, sample, shares)
-    inputs, baseline = (_of_samples(tensor.flatten(1), sample) for tensor in (rows.inputs, rows.baseline))
-    if rows.imputer is keep_baseline:
-        return _shown(rows, torch.lerp(baseline, inputs, shares, out=shares))
-    return rows.imputer.impute(_shown(rows, inputs), _shown(rows, baseline), _shown(rows, shares != 0), sample)
+) -> Make:
+    """How the inputs of the chosen jobs are made: by the plan itself, run by run of jobs about one row, or gathered."""
+    if rows.imputer is not keep_baseline:
+        return partial(_imputed, rows, writer(jobs, rows.entries, chosen), sample)
+    entries, here = rows.entries.owner.shape[1], not sample.is_cuda
+    fill = (
+        jobs.filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1)) if here and isinstance(jobs, Filled) else None
+    )
+    if fill is None:
+        write, runs = writer(jobs, rows.entries, chosen), _runs(sample, entries) if here else None
+        fill = partial(_gathered, rows, write, sample) if runs is None else partial(_by_run, rows, write, runs)
 
+    def make(begin: int, end: int) -> Tensor:
+        return _shown(rows, fill(begin, end, rows.inputs.new_empty(end - begin, entries)))
 
-def filler(
-    rows: Rows,
-    jobs: object,
-    chosen: Tensor,  # (jobs,) int64
-) -> Fill | None:
-    """How a plan writes inputs itself, where it can and the imputer is the baseline."""
-    if not isinstance(jobs, Filled) or rows.imputer is not keep_baseline or chosen.is_cuda:
-        return None
-    return jobs.filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1))
+    return make
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,21 +87,6 @@ class Runs:
         return list(zip(starts, starts[1:], self.row[first:last], strict=False))
 
 
-def runs_of(
-    rows: Rows,
-    sample: Tensor,  # (jobs,) int64
-) -> Runs | None:
-    """The runs of a plan, where it is worth reading what belongs to a row in place: not where they are short, nor on a GPU."""
-    if rows.imputer is not keep_baseline or sample.is_cuda:
-        return None
-    if sample.stride(0) == 0:  # one row, expanded
-        return Runs(start=[0], row=[int(sample[0])])
-    row, length = torch.unique_consecutive(sample, return_counts=True)
-    if len(sample) * rows.entries.owner.shape[1] < RUN * len(row):
-        return None
-    return Runs(start=(length.cumsum(0) - length).tolist(), row=row.tolist())
-
-
 def is_channels_last(
     inputs: Tensor,  # (batch, *features)
     policy: Policy,
@@ -121,13 +97,40 @@ def is_channels_last(
     return policy.memory_format == "channels_last" or (inputs.shape[1] > 1 and inputs.dtype != torch.float64)
 
 
-def _by_run(rows: Rows, write: Write, shares: Tensor, runs: list[tuple[int, int, int]]) -> None:
-    """Write and interpolate the shares of each run against its one row."""
-    inputs, baseline, first = rows.inputs.flatten(1), rows.baseline.flatten(1), runs[0][0]
-    for begin, end, row in runs:
-        own = shares[begin - first : end - first]
-        write(begin, end, row, own)
+def _runs(sample: Tensor, entries: int) -> Runs | None:
+    """The runs of a plan, unless they are too short to be worth it."""
+    if sample.stride(0) == 0:  # one row, expanded
+        return Runs(start=[0], row=[int(sample[0])])
+    row, length = torch.unique_consecutive(sample, return_counts=True)
+    if len(sample) * entries < RUN * len(row):
+        return None
+    return Runs(start=(length.cumsum(0) - length).tolist(), row=row.tolist())
+
+
+def _by_run(rows: Rows, write: Write, runs: Runs, begin: int, end: int, out: Tensor) -> Tensor:
+    """Write shares and interpolate each run in place against its one row, which is read where it lies."""
+    inputs, baseline = rows.inputs.flatten(1), rows.baseline.flatten(1)
+    for first, last, row in runs.within(begin, end):
+        own = out[first - begin : last - begin]
+        write(first, last, row, own)
         torch.lerp(baseline[row if len(baseline) > 1 else 0], inputs[row], own, out=own)
+    return out
+
+
+def _gathered(rows: Rows, write: Write, sample: Tensor, begin: int, end: int, out: Tensor) -> Tensor:
+    """Write shares and interpolate in place, after a copy of its row for each job."""
+    write(begin, end, sample[begin:end], out)
+    inputs, baseline = (_of_samples(tensor.flatten(1), sample[begin:end]) for tensor in (rows.inputs, rows.baseline))
+    return torch.lerp(baseline, inputs, out, out=out)
+
+
+def _imputed(rows: Rows, write: Write, sample: Tensor, begin: int, end: int) -> Tensor:
+    """Write shares, and ask the imputer what stands where they are 0."""
+    sample = sample[begin:end]
+    shares = rows.inputs.new_empty(end - begin, rows.entries.owner.shape[1])
+    write(begin, end, sample, shares)
+    inputs, baseline = (_of_samples(tensor.flatten(1), sample) for tensor in (rows.inputs, rows.baseline))
+    return rows.imputer.impute(_shown(rows, inputs), _shown(rows, baseline), _shown(rows, shares != 0), sample)
 
 
 def _repeats(owner: Tensor, players: int) -> int:

@@ -87,13 +87,14 @@ class AllSubsets:
             for i, value in columns[member]:
                 table.view(-1, 2, 1 << member, len(owner))[:, 1, :, i] = value
 
-        def fill(begin: int, end: int, out: Tensor) -> None:
+        def fill(begin: int, end: int, out: Tensor) -> Tensor:
             begin, end = begin + offset, end + offset
             for code in (begin, *range((begin >> low) + 1 << low, end, 1 << low)):
                 start, stop = code & ((1 << low) - 1), min(end, (code >> low) + 1 << low)
                 block = out[code - begin : stop - begin].copy_(table[start : start + stop - code])
                 for i, value in (one for member in range(low, width) if code >> member & 1 for one in columns[member]):
                     block.select(1, i).fill_(value)
+            return out
 
         return fill
 

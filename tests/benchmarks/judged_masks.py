@@ -107,9 +107,9 @@ def _other_shapley(name: str, players: int) -> bool:
     return name == ("shapley" if players > 12 else "shapley_sampling")
 
 
-def chosen(method: Method, id: str) -> dict[str, Any]:
+def chosen(method: Method, id: str, settings: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The setting whose scores tell the exact support best on rows of a world that are not scored; of equals the first."""
-    settings = SETTINGS[method.name]
+    settings = settings or SETTINGS[method.name]
     if len(settings) == 1:
         return settings[0]
     stage = prepare(id, rows=ROWS, seed=CHOOSING, policy=Policy())
