@@ -17,6 +17,7 @@ from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.methods.bottleneck import bottleneck_at
 from attrlab.methods.bottlenecks import iba, inverse_iba, multilayer_iba, regression_iba, spaced
 from attrlab.methods.seams import seam_at, seams_of
+from synthetic import make_environment
 from tests import reference_bottlenecks as twin
 from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
 
@@ -119,6 +120,26 @@ def test_of_an_or_the_bottleneck_keeps_what_suffices_and_the_inverse_one_takes_a
     assert (enough[:, :2].amin(1) < 0.5 * enough[:, :2].amax(1)).all()
     assert (all_of_it[:, :2].amin(1) > 0.5 * all_of_it[:, :2].amax(1)).all()
     assert (all_of_it[:, :2].amin(1) > 5 * all_of_it[:, 2:].amax(1)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("id", "all_of_it"), [("colour-or-v1", inverse_iba), ("colour-and-v1", regression_iba)])
+def test_of_an_or_of_pixels_the_inverse_bottleneck_finds_more_and_of_an_and_of_colours_less(id, all_of_it):
+    """To lose an OR all must go and one is enough to keep it; to lose an AND one colour is enough and each must stay to keep it."""
+    world = make_environment(id)
+    batch = world.sample(16, torch.Generator().manual_seed(0))
+    known, support = world.sample(64, torch.Generator().manual_seed(1)).inputs, batch.truth.support
+    rows = (support.sum(1) > 1).nonzero().squeeze(1)
+    offers = {"target": batch.target[rows], "feature_mask": batch.feature_mask[rows], "seeds": rows, "reference": known}
+    how = {"layer": "detector.2", "smoothing": 0.0, "steps": 60, "lr": 0.3, "beta": 3.0}
+    found = {}
+    for method in (regression_iba, inverse_iba):
+        bits = method(world.model, batch.inputs[rows], **offers, **how).sum(1).flatten(1)
+        high = bits >= 0.25 * bits.amax(1, keepdim=True)
+        found[method] = float(((high & support[rows]).sum(1) / support[rows].sum(1)).mean())
+        assert float((high & ~support[rows]).sum() / (~support[rows]).sum()) < 0.05
+    assert max(found, key=found.__getitem__) is all_of_it
+    assert abs(found[inverse_iba] - found[regression_iba]) > 0.2  # of the share of the support that is found
 
 
 def test_of_an_and_both_find_all_places():
