@@ -70,10 +70,16 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "instance_regression_iba": _BETA,
     "instance_inverse_iba": _BETA,
     "instance_input_iba": _BOTH,
+    "raw_attention": ({},),
+    "lrp_epsilon": ({},),
+    "lrp_alpha1_beta0": ({},),
 }
 """The papers' settings first; of Shapley, the exact values where there are at most 12 players and sampled ones elsewhere."""
 
-JUDGED = [name for name in SETTINGS if name not in ("random", "integrated_gradients", "shapley", "shapley_sampling")]
+THROUGH_THE_POOL = ("raw_attention", "lrp_epsilon", "lrp_alpha1_beta0")
+"""Asked of bags only, beside the methods for instances."""
+
+JUDGED = [name for name in SETTINGS if name not in ("random", "integrated_gradients", "shapley", "shapley_sampling", *THROUGH_THE_POOL)]
 
 METRICS = (
     "support_auroc",
@@ -96,6 +102,8 @@ def worlds(ids: Sequence[str]) -> None:
         for name in SETTINGS:
             method = find_method(name)
             if not applies(method, scored.environment) or _other_shapley(name, scored.case.players):
+                continue
+            if name in THROUGH_THE_POOL and scored.environment.modality != "set":
                 continue
             try:
                 print(_line(method, scored), flush=True)

@@ -224,6 +224,7 @@ OTHER_WITNESSES: dict[tuple[str, str], str | None] = {
     **{(name, "affine_scale_invariance"): "sum-witness-v1" for name in PATHWAYS},
     **{(name, "demand_monotonicity"): "saturation-witness-v1" for name in PATHWAYS},
     **{(name, "lattice_dummy"): "additive-v1" for name in PATHWAYS},
+    ("igos", "lattice_dummy"): "colour-count-v1",
 }
 """Where another environment, or the search of all small networks, shows a violation."""
 
