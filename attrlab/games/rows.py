@@ -40,10 +40,10 @@ class Rows:
 def lay_out(game: Game) -> Rows:
     """Store the rows of `game` in the layout its policy asks for; a baseline that all rows share is stored once."""
     last = is_channels_last(game.inputs, game.policy)
-    inputs, baseline, mask = (_stored(tensor, last) for tensor in (game.inputs, game.baseline, game.feature_mask))
-    owner = _once(torch.where(mask < 0, game.players, mask).flatten(1))
+    inputs, baseline, mask = (_stored(one, last) for one in (game.inputs, _once(game.baseline), _once(game.feature_mask)))
+    owner = torch.where(mask < 0, game.players, mask).flatten(1)
     entries = Entries(owner=owner, repeats=_repeats(owner, game.players), players=game.players, dtype=inputs.dtype)
-    return Rows(inputs=inputs, baseline=_once(baseline), entries=entries, channels_last=last, imputer=game.imputer)
+    return Rows(inputs=inputs, baseline=baseline, entries=entries, channels_last=last, imputer=game.imputer)
 
 
 def maker(
@@ -143,7 +143,8 @@ def _repeats(owner: Tensor, players: int) -> int:
 
 def _once(rows: Tensor) -> Tensor:
     """The first row alone, where all rows equal it."""
-    return rows[:1].contiguous() if len(rows) and bool((rows == rows[:1]).all()) else rows
+    alike = len(rows) > 0 and (rows.stride(0) == 0 or bool((rows == rows[:1]).all()))
+    return rows[:1] if alike else rows
 
 
 def _of_samples(flat: Tensor, sample: Tensor) -> Tensor:  # (chunk, entries)

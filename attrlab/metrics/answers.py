@@ -47,8 +47,7 @@ class Answers:
         generator = torch.Generator().manual_seed(0x5A17)
         salt = torch.randint(-(2**63), 2**63 - 1, (len(game),), generator=generator, dtype=torch.int64)
         self._salt = (salt if same is None else salt[same.cpu()]).to(game.inputs.device)
-        self._keys = torch.zeros(0, dtype=torch.int64, device=game.inputs.device)  # ascending
-        self._logits: Tensor | None = None  # (keys, outputs)
+        self._known: list[tuple[Tensor, Tensor]] = []  # keys, ascending, and their logits
         self._others: dict[str, Answers] = {}
         self._reduced: OrderedDict[tuple[Hashable, ...], tuple[Tensor, object]] = OrderedDict()
 
@@ -65,18 +64,17 @@ class Answers:
             return self._nothing()
         sample = jobs.sample
         found, group = torch.unique(jobs.keys(self._numbers) + self._salt[sample], return_inverse=True)
-        place, known = self._look_up(found)
-        if bool(known.all()) and self._logits is not None:
-            return self._logits[place][group]
+        logits, known = self._look_up(found)
+        if logits is not None and bool(known.all()):
+            return logits[group]
         first = torch.full_like(found, len(jobs)).scatter_reduce_(0, group, torch.arange(len(jobs), device=group.device), "amin")
         index, order = first[~known].sort()  # in the order of the plan, in which jobs of one row stand together
         answered = evaluate(self.game, Selected(plan=jobs, index=index))
         self.forwards += answered.forwards
-        logits = answered.logits.new_empty(len(found), answered.logits.shape[1])
-        logits[(~known).nonzero().squeeze(1)[order]] = answered.logits
-        if self._logits is not None:
-            logits[known] = self._logits[place[known]]
-        self._remember(found[~known][order], answered.logits)
+        logits = answered.logits.new_empty(len(found), answered.logits.shape[1]) if logits is None else logits
+        new = (~known).nonzero().squeeze(1)
+        logits[new[order]] = answered.logits
+        self._remember(found[new], logits[new])
         return logits[group]
 
     def worth(
@@ -122,22 +120,29 @@ class Answers:
         return cast("Reduced", self._reduced[key][1])
 
     def _nothing(self) -> Tensor:
-        width = self._logits.shape[1] if self._logits is not None else 0
+        width = self._known[0][1].shape[1] if self._known else 0
         return torch.zeros(0, width, dtype=self.game.inputs.dtype, device=self.game.inputs.device)
 
-    def _look_up(self, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each key stands among the remembered ones, and whether it is one of them."""
-        if len(self._keys) == 0:
-            return torch.zeros_like(keys), torch.zeros_like(keys, dtype=torch.bool)
-        place = torch.searchsorted(self._keys, keys).clamp(max=len(self._keys) - 1)
-        return place, self._keys[place] == keys
+    def _look_up(self, keys: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The logits of each key, where it is remembered, and whether it is."""
+        logits, known = None, torch.zeros_like(keys, dtype=torch.bool)
+        for own, answers in self._known:
+            place = torch.searchsorted(own, keys).clamp(max=len(own) - 1)
+            here = own[place] == keys
+            logits = answers.new_zeros(len(keys), answers.shape[1]) if logits is None else logits
+            logits[here] = answers[place[here]]
+            known |= here
+        return logits, known
 
     def _remember(self, keys: Tensor, logits: Tensor) -> None:
-        if (len(self._keys) + len(keys)) * logits.shape[1] > LIMIT:
+        """Put answers beside the older ones, and merge what has become as large: a key is moved as often as the number doubles."""
+        if (sum(len(own) for own, _ in self._known) + len(keys)) * logits.shape[1] > LIMIT:
             return
-        merged, order = torch.cat([self._keys, keys]).sort()
-        old = logits if self._logits is None else torch.cat([self._logits, logits])
-        self._keys, self._logits = merged, old[order]
+        self._known.append((keys, logits))
+        while len(self._known) > 1 and len(self._known[-2][0]) < 2 * len(self._known[-1][0]):
+            (older, before), (newer, after) = self._known[-2:]
+            merged, order = torch.cat([older, newer]).sort()
+            self._known[-2:] = [(merged, torch.cat([before, after])[order])]
 
 
 Asked = Game | Answers

@@ -1,6 +1,6 @@
 """The tables of the paper of iGOS++, in kind, on a small network trained on digits: three sizes of mask, the ablation, and the objective.
 
-Run as `python tests/benchmarks/mask_tables.py [sizes] [ablation] [objective]`, all parts without arguments; prints markdown. Deletion
+Run as `python tests/benchmarks/mask_tables.py [sizes [METHOD ...]] [ablation] [objective]`, all parts without arguments. Deletion
 (lower is better) and insertion (higher is better) are areas over pixels, in probability. Settings other than the papers' are chosen on
 digits of their own, by insertion - deletion, and digits that choose are not scored. Designed worlds are `judged_masks.py`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -114,6 +114,7 @@ def trained(images: Tensor, labels: Tensor, *, epochs: int, seed: int, pool: typ
 
 IGOS: tuple[dict[str, Any], ...] = tuple({"step": step, "l1": l1} for step in (1000.0, 3.0) for l1 in (1.0, 3.0))
 BETA: tuple[dict[str, Any], ...] = tuple({"beta": beta} for beta in (10.0, 1.0, 0.1))
+LAYER: tuple[dict[str, Any], ...] = (*BETA, *({"layer": layer, "beta": beta} for layer in ("1", "4") for beta in (10.0, 1.0, 0.1)))
 BOTH: tuple[dict[str, Any], ...] = tuple({"beta": beta, "feature_beta": feature} for beta in (20.0, 2.0, 0.2) for feature in (20.0, 1.0))
 SPARSITY: tuple[dict[str, Any], ...] = tuple({"sparsity": sparsity} for sparsity in (0.85, 0.5))
 
@@ -127,9 +128,9 @@ EXPLAINED: tuple[tuple[str, Method, dict[str, Any], tuple[dict[str, Any], ...]],
     ("igos", igos, {"bounded": "softmax"}, IGOS),
     ("igos_naive_insertion", igos_naive_insertion, {"bounded": "softmax"}, IGOS),
     ("igos_plus_plus", igos_plus_plus, {"bounded": "softmax"}, IGOS),
-    ("iba", iba, {}, BETA),
-    ("regression_iba", regression_iba, {}, BETA),
-    ("inverse_iba", inverse_iba, {}, BETA),
+    ("iba", iba, {}, LAYER),
+    ("regression_iba", regression_iba, {}, LAYER),
+    ("inverse_iba", inverse_iba, {}, LAYER),
     ("multilayer_iba", multilayer_iba, {}, BETA),
     ("readout_iba", readout_iba, {}, BETA),
     ("input_iba", input_iba, {}, BOTH),
@@ -141,13 +142,15 @@ EXPLAINED: tuple[tuple[str, Method, dict[str, Any], tuple[dict[str, Any], ...]],
 """Name, method, what is always said, and settings to choose from, the paper's first."""
 
 
-def sizes() -> None:
-    """Deletion / insertion at three sizes of mask, with the paper's settings and with chosen ones."""
+def sizes(names: Sequence[str] = ()) -> None:
+    """Deletion / insertion at three sizes of mask, with the paper's settings and with chosen ones; of these methods, or of all."""
     model, _, _, rows, offers = digits()
     _, _, _, others, their = digits(first=24)
     heads = " | ".join(f"{size} x {size}" for size in SIZES)
     print(f"\n### Digits: deletion / insertion\n\n| method | setting | {heads} |\n|---|---|{'---:|' * len(SIZES)}")
     for name, method, always, settings in EXPLAINED:
+        if names and name not in names:
+            continue
         resized = "bounded" in always
         how = max(settings, key=lambda one: _gap(model, others, their, method, always | one)) if settings else {}
         for setting in [{}, how] if settings and how not in ({}, settings[0]) else [{}]:
@@ -156,7 +159,7 @@ def sizes() -> None:
                 own = {"cells": size} if method is rise else {"size": size} if resized else {}
                 deletion, insertion = _areas_of(model, rows, offers, method, always | setting | own)
                 told.append(f"{deletion:.3f} / {insertion:.3f}")
-            said = ", ".join(f"{key} {value:g}" for key, value in setting.items()) or "paper's"
+            said = ", ".join(f"{key} {value}" for key, value in setting.items()) or "paper's"
             print(f"| `{name}` | {said} | {' | '.join(told + [''] * (len(SIZES) - len(told)))} |", flush=True)
 
 
@@ -214,14 +217,15 @@ def _question(offers: Offers) -> Offers:
     return {name: offers[name] for name in ("target", "baseline", "feature_mask", "seeds")}
 
 
-PARTS = {"sizes": sizes, "ablation": ablation, "objective": objective}
+PARTS: dict[str, Callable[..., None]] = {"sizes": sizes, "ablation": ablation, "objective": objective}
 
 
 def main(parts: list[str]) -> None:
     """Print the tables that are asked for."""
     torch.set_num_threads(1)
-    for part in parts or PARTS:
-        PARTS[part]()
+    names = [part for part in parts if part not in PARTS]
+    for part in [part for part in parts if part in PARTS] or PARTS:
+        PARTS[part](*([names] if part == "sizes" else []))
 
 
 if __name__ == "__main__":
