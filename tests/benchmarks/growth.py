@@ -1,8 +1,8 @@
 """Cost grows linearly with images, steps and methods, and memory does not grow: `python tests/benchmarks/growth.py [FIGURE.svg]`.
 
-Each of the three is varied over three decades, the other two fixed, on the small network and 3 x 32 x 32 images (methods: 3 x 8 x 8). Printed are seconds of the
-thread, forwards, what a forward costs, and how much the process had to grow beyond its answers; then the slope of the logarithms over
-the upper two decades, which is 1 where cost is linear and below it where a fixed cost is still being shared out.
+Each of the three is varied over three decades, the other two fixed, on a small convolutional network and 3 x 32 x 32 images, for methods
+3 x 8 x 8. Printed are seconds of the thread, forwards, what a forward costs, and how much the process grew; then the slope of the
+logarithms over the upper two decades, which is 1 where cost is linear and below it where a fixed cost is still being shared out.
 """
 
 from __future__ import annotations
