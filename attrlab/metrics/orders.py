@@ -70,11 +70,12 @@ def mean_curve(
     """
     _require_options(order, mode, ranking, steps)
     known = asked(game)
-    name = ("mean_curve", order, mode, ranking, steps)
+    name = ("mean_curve", order, ranking, steps)
     if known.game.players == 0:
         raise NotApplicable("no row has a player, so there is no order to follow: give feature_mask a player (got players=0)")
-    read = known.reduced(scores, name, lambda: _read(known, scores, order, mode, ranking, steps))
-    return known.reduced(scores, (*name, value), lambda: _curve(known, read, value))
+    points = known.reduced(scores, name, lambda: _points(known.game, scores, order, ranking, steps))
+    read = known.reduced(scores, (*name, mode), lambda: _read(known, points, mode))
+    return known.reduced(scores, (*name, mode, value), lambda: _curve(known, read, value))
 
 
 def seeded_ranks(
@@ -105,7 +106,7 @@ class _Blocks:
     size: Tensor  # (blocks,) int64
     live: Tensor  # (blocks,) int64
     at: Tensor  # (batch, players) int64: position -> its block, or -1
-    bit: Tensor  # (batch, players) int64: player -> its bit among the live players of its block, or -1
+    member: Tensor  # (blocks, EXACT) int64: the live player of each bit, or -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,23 +133,21 @@ class _Tables:
         """The prefix sum at the block's start, and the numbers of the taken members."""
         row, start = self.blocks.row, self.blocks.start
         prefix = torch.cat([zobrist.new_zeros(len(zobrist), 1), zobrist.gather(1, self.order).cumsum(1)], 1)
-        taken = prefix[row, start][self.block]
-        members = zobrist.new_zeros(len(row), EXACT)
-        at_player = torch.empty_like(self.blocks.at).scatter_(1, self.order, self.blocks.at)
-        owner, player = ((at_player >= 0) & (self.blocks.bit >= 0)).nonzero(as_tuple=True)
-        members[at_player[owner, player], self.blocks.bit[owner, player]] = zobrist[owner, player]
-        for bit in range(EXACT):
-            taken = taken + members[self.block, bit] * (self.code >> bit & 1)
+        member = self.blocks.member
+        numbers = zobrist[row.unsqueeze(1), member.clamp(min=0)].masked_fill(member < 0, 0)
+        taken = prefix[row, start][self.block] + (numbers[self.block] * self._bits(self.code)).sum(1)
         return taken if self.mode == "insertion" else zobrist.sum(1)[self.sample] - taken
 
     def keep(self, selection: Tensor) -> Tensor:
-        """Compare each player's block with the job's, and inside it read the bits of the code."""
+        """Compare each player's block with the job's, and put in those of its members whose bit is 1."""
         block = self.block[selection]
-        row, start = self.blocks.row[block], self.blocks.start[block].unsqueeze(1)
-        first, bit = self.first[row], self.blocks.bit[row]
-        inside = ((self.code[selection].unsqueeze(1) >> bit.clamp(min=0)) & 1).bool() & (bit >= 0)
-        taken = (first < start) | ((first == start) & inside)
+        taken = self.first[self.blocks.row[block]] < self.blocks.start[block].unsqueeze(1)
+        job, bit = self._bits(self.code[selection]).nonzero(as_tuple=True)
+        taken[job, self.blocks.member[block[job], bit]] = True
         return taken if self.mode == "insertion" else ~taken
+
+    def _bits(self, code: Tensor) -> Tensor:  # (rows,) -> (rows, EXACT) int64, 0 or 1
+        return code.unsqueeze(1) >> torch.arange(EXACT, device=code.device) & 1
 
 
 def _counts(ranked: Ranking, steps: int | None) -> Tensor:  # (batch, points) int64
@@ -160,58 +159,59 @@ def _counts(ranked: Ranking, steps: int | None) -> Tensor:  # (batch, points) in
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Read:
-    """What the network answered along a ranking, before a value function is chosen."""
+class _Points:
+    """Where a curve along a ranking is read, whichever way it runs."""
 
     ranked: Ranking
     counts: Tensor  # (batch, points) int64
     begin: Tensor  # (batch, points) int64: where the block that holds a point begins
     exact: Tensor  # (batch, points) bool: points inside of blocks that are read exactly
+    blocks: _Blocks
+    ranks: Tensor  # (orders, batch, players) int64: the orders over which the other points are averaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What the network answered along a ranking, before a value function is chosen."""
+
+    points: _Points
     tables: _Tables
-    levels: int  # over how many orders the other points are averaged
     sample: Tensor  # (jobs,) int64
     logits: Tensor  # (jobs, outputs): the levels of each order, then the tables
 
 
-def _read(answers: Answers, scores: Tensor, order: Order, mode: Mode, ranking: str, steps: int | None) -> _Read:
-    """Ask for every coalition that the mean curve of these scores needs."""
-    ranked = answers.reduced(scores, ("ranked", order, ranking), lambda: _ranked(answers.game, scores, order, ranking))
+def _points(game: Game, scores: Tensor, order: Order, ranking: str, steps: int | None) -> _Points:
+    scores = scores.detach().to(game.inputs.device)
+    ranked = rank(scores.abs() if ranking == "absolute" else scores, game.present, descending=order == "morf")
     counts = _counts(ranked, steps)
     begin = _start_of(ranked, counts)
     inside = counts > begin
-    blocks = _exact_blocks(answers.game, ranked, begin, inside)
+    blocks = _exact_blocks(game, ranked, begin, inside)
     exact = inside & (blocks.at.gather(1, begin.clamp(max=blocks.at.shape[1] - 1)) >= 0)
     ranks = seeded_ranks(ranked) if bool((inside & ~exact).any()) else ranked.of_players(ranked.first).unsqueeze(0)
-    tables = _tables(blocks, ranked, mode)
-    plans: list[Jobs] = [Levels(rank=one, threshold=torch.where(exact, begin, counts), mode=mode) for one in ranks]
+    return _Points(ranked=ranked, counts=counts, begin=begin, exact=exact, blocks=blocks, ranks=ranks)
+
+
+def _read(answers: Answers, points: _Points, mode: Mode) -> _Read:
+    """Ask for every coalition that the mean curve needs."""
+    tables = _tables(points.blocks, points.ranked, mode)
+    threshold = torch.where(points.exact, points.begin, points.counts)
+    plans: list[Jobs] = [Levels(rank=one, threshold=threshold, mode=mode) for one in points.ranks]
     joined = concatenate(*plans, tables) if len(tables) else concatenate(*plans)
-    return _Read(
-        ranked=ranked,
-        counts=counts,
-        begin=begin,
-        exact=exact,
-        tables=tables,
-        levels=len(ranks),
-        sample=joined.sample,
-        logits=answers.ask(joined),
-    )
-
-
-def _ranked(game: Game, scores: Tensor, order: Order, ranking: str) -> Ranking:
-    scores = scores.detach().to(game.inputs.device)
-    return rank(scores.abs() if ranking == "absolute" else scores, game.present, descending=order == "morf")
+    return _Read(points=points, tables=tables, sample=joined.sample, logits=answers.ask(joined))
 
 
 def _curve(answers: Answers, read: _Read, value: Value) -> Curve:
     """The mean curve of one value function."""
     found = worth(read.logits, answers.game.target[read.sample], value=value).double()
-    counts, points = read.counts, read.levels * read.counts.numel()
-    values = found[:points].view(read.levels, *counts.shape).mean(0)
+    points, counts = read.points, read.points.counts
+    levels = len(points.ranks) * counts.numel()
+    values = found[:levels].view(-1, *counts.shape).mean(0)
     if len(read.tables):
-        values[read.exact] = _means(read.tables, found[points:], read.begin, counts, read.exact)
-    undefined = ~read.ranked.defined | (read.ranked.count == 0)
+        values[points.exact] = _means(read.tables, found[levels:], points.begin, counts, points.exact)
+    undefined = ~points.ranked.defined | (points.ranked.count == 0)
     return Curve(
-        fraction=counts.double() / read.ranked.count.clamp(min=1).unsqueeze(1),
+        fraction=counts.double() / points.ranked.count.clamp(min=1).unsqueeze(1),
         value=values.masked_fill(undefined.unsqueeze(1), torch.nan),
         valid=torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) > 0], 1) & ~undefined.unsqueeze(1),
         forwards=answers.forwards,
@@ -240,9 +240,12 @@ def _exact_blocks(game: Game, ranked: Ranking, begin: Tensor, inside: Tensor) ->
     at = torch.full_like(ranked.order, -1)
     at[row, start] = torch.arange(len(row), device=live.device)
     at = at.gather(1, ranked.first).masked_fill(~ranked.inside(), -1)
-    bit = (before[:, :-1] - before.gather(1, ranked.first)).masked_fill(~live | (at < 0), -1)
+    own, position = (live & (at >= 0)).nonzero(as_tuple=True)
+    member = torch.full((len(row), EXACT), -1, device=live.device)
+    bit = before[own, position] - before[own, ranked.first[own, position]]
+    member[at[own, position], bit] = ranked.order[own, position]
     size = ranked.last[row, start] - start + 1
-    return _Blocks(row=row, start=start, size=size, live=behind[row, start], at=at, bit=ranked.of_players(bit))
+    return _Blocks(row=row, start=start, size=size, live=behind[row, start], at=at, member=member)
 
 
 def _tables(blocks: _Blocks, ranked: Ranking, mode: Mode) -> _Tables:
