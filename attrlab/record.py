@@ -37,6 +37,8 @@ class Verdict:
         reason: why, in one sentence.
         seconds: what it cost.
         certificate: of a refutation, the case as JSON text, to be checked again by `attrlab replay`.
+        networks: how many networks the cases are about; 0 where it is the environment's one.
+        scope: of enumerated networks, what was enumerated, in words.
     """
 
     method: str
@@ -53,6 +55,8 @@ class Verdict:
     reason: str = ""
     seconds: float = 0.0
     certificate: str = ""
+    networks: int = 0
+    scope: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

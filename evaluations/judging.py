@@ -39,6 +39,8 @@ class Draft:
     reason: str = ""
     outcome: Outcome = "passed"
     certificate: str = ""
+    networks: int = 0
+    scope: str = ""
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -118,6 +120,8 @@ def _record(properties: Properties, cell: Cell, evaluation: str, draft: Draft) -
         counterexample=draft.counterexample,
         reason=draft.reason,
         certificate=draft.certificate,
+        networks=draft.networks,
+        scope=draft.scope,
         seconds=time.perf_counter() - draft.started,
     )
     properties.append((PROPERTY, dumps({"kind": "verdict", **asdict(found)})))

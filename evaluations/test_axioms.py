@@ -38,6 +38,7 @@ def test_axiom_claimed_to_hold_is_not_refuted(cell: cells.Cell, laboratory: Labo
     __tracebackhide__ = True
     with judging.verdict(request.node.user_properties, cell, evaluation="axioms", claim=str(cell.claim)) as draft:
         _judge(draft, cell, _asked(cell, laboratory))
+        draft.networks = draft.cases if cell.environment == DRAWN else 0
 
 
 @pytest.mark.xfail(strict=True, raises=CheckFailed, reason="the method claims that the axiom is violated, and its witness shows it")
@@ -48,7 +49,7 @@ def test_axiom_claimed_to_be_violated_holds_on_the_witness(
     __tracebackhide__ = True
     with judging.verdict(request.node.user_properties, cell, evaluation="axioms", claim=str(cell.claim)) as draft:
         assert cell.claim is not None
-        found, draft.cases = _on_the_witness(cell, laboratory)
+        found = _on_the_witness(draft, cell, laboratory)
         draft.measured, draft.bound, draft.counterexample = found.measured, found.bound, found.counterexample
         refuted = found.judgement == "refuted"
         draft.outcome, draft.summary = (
@@ -61,18 +62,21 @@ def test_unclaimed_axiom_is_explored(cell: cells.Cell, laboratory: Laboratory, r
     """What is not claimed is recorded, whatever it is, and never asserted."""
     with judging.verdict(request.node.user_properties, cell, evaluation="axioms", claim="unclaimed") as draft:
         _tell(draft, _asked(cell, laboratory))
+        draft.networks = draft.cases if cell.environment == DRAWN else 0
 
 
-def _on_the_witness(cell: cells.Cell, laboratory: Laboratory) -> tuple[Examination, int]:
-    """What is found on the witness of a claimed violation, and in how many cases."""
+def _on_the_witness(draft: judging.Draft, cell: cells.Cell, laboratory: Laboratory) -> Examination:
+    """What is found on the witness of a claimed violation; the draft gets in how many cases, networks, and of which scope."""
     assert cell.claim is not None
     axiom, tolerance = AXIOMS[cell.subject], cell.claim.tolerance
     if cell.environment != SMALL_SCOPE:
         case = laboratory.stage(cell.environment).case
-        return examine(cell.method, axiom, case, tolerance=tolerance, seed=laboratory.seed), len(case)
+        draft.cases = len(case)
+        return examine(cell.method, axiom, case, tolerance=tolerance, seed=laboratory.seed)
     searched = exhaust(cell.method, axiom, tolerance=tolerance, policy=laboratory.policy, seed=laboratory.seed)
     nothing = Examination(judgement="not refuted", measured=searched.worst, tolerance=tolerance, row=0)
-    return searched.refutation or nothing, searched.rows
+    draft.cases, draft.networks, draft.scope = searched.rows, searched.networks, f"scope {searched.scope}"
+    return searched.refutation or nothing
 
 
 def _asked(cell: cells.Cell, laboratory: Laboratory) -> Searched:

@@ -51,12 +51,14 @@ def test_claims_that_leave_the_shapley_value_alone_are_kept(
             raise NotApplicable(NOT_ENOUGH)
         tolerance = max((claim.tolerance for claim in cell.method.claims if claim.axiom in ENOUGH), default=FLOAT64)
         draft.bound, draft.measured = MARGIN * tolerance, 0.0
+        draft.scope = f"scope {SCOPE}" if cell.environment == SMALL_SCOPE else ""
         for case, alone in _cases(cell.environment, laboratory):
             kept = determined(case, claims).nonzero().squeeze(1)
             if not len(kept):
                 continue
             gap, _, _ = differences(cell.method, case.rows(kept), seed=laboratory.seed)
             draft.cases, draft.measured = draft.cases + len(kept), max(draft.measured, float(gap.max()))
+            draft.networks += len(set(case.target[kept].tolist()))
             if float(gap.max()) > draft.bound:
                 draft.counterexample = _told(cell.method, alone(int(kept[gap.argmax()])), tolerance, laboratory.seed)
                 raise CheckFailed(f"{cell.method.name} claims {said}, which leave the Shapley value alone:\n{draft.counterexample}")

@@ -74,6 +74,9 @@ CONTROLS = (
 )
 CONTRACT = "contract"
 AXIOMS = "axioms"
+COMBINATIONS = "combinations"
+CLAIMED = frozenset({AXIOMS, COMBINATIONS})
+"""What is judged of a method's claims: each axiom, and what several together leave no choice about."""
 INSTRUMENTS = "instruments"
 
 _ORDER: tuple[Status, ...] = tuple(LABELS)
@@ -165,8 +168,9 @@ def methods_of(run: Run) -> tuple[str, ...]:
 
 
 def axioms_of(run: Run) -> tuple[str, ...]:
-    """The axioms in order of first appearance; rules of the contract and of the instruments are not among them."""
-    return tuple(dict.fromkeys(verdict.axiom for verdict in run.verdicts if verdict.evaluation == AXIOMS))
+    """The axioms in order of first appearance, combinations of them last; rules of contract and instruments are not among them."""
+    found = [[verdict.axiom for verdict in run.verdicts if verdict.evaluation == kind] for kind in (AXIOMS, COMBINATIONS)]
+    return tuple(dict.fromkeys(found[0] + found[1]))
 
 
 def cell_of(verdicts: Iterable[Verdict]) -> Cell:
@@ -182,7 +186,7 @@ def matrix(run: Run) -> dict[tuple[str, str], Cell]:
     """(method, axiom) -> cell, for every method and every axiom of the run."""
     gathered: dict[tuple[str, str], list[Verdict]] = {(m, a): [] for m in methods_of(run) for a in axioms_of(run)}
     for verdict in run.verdicts:
-        if verdict.evaluation == AXIOMS:
+        if verdict.evaluation in CLAIMED:
             gathered[verdict.method, verdict.axiom].append(verdict)
     return {key: cell_of(verdicts) for key, verdicts in gathered.items()}
 
@@ -214,7 +218,7 @@ def failure_groups(run: Run) -> tuple[Failure, ...]:
     """The failures of a method on one axiom, or for one cause, together: the one with the shortest counterexample speaks for all."""
     gathered: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in failures_of(run):
-        cause = verdict.axiom if verdict.evaluation == AXIOMS else verdict.reason.replace(verdict.environment, "") or verdict.axiom
+        cause = verdict.axiom if verdict.evaluation in CLAIMED else verdict.reason.replace(verdict.environment, "") or verdict.axiom
         gathered.setdefault((verdict.method, cause), []).append(verdict)
     groups = []
     for verdicts in gathered.values():
@@ -226,7 +230,7 @@ def failure_groups(run: Run) -> tuple[Failure, ...]:
 def word_of(verdict: Verdict) -> str:
     """The verdict in words; a broken rule of the contract or of an instrument was never a claim that could be refuted."""
     status = status_of(verdict)
-    if verdict.evaluation == AXIOMS or status not in ("refuted", "holds"):
+    if verdict.evaluation in CLAIMED or status not in ("refuted", "holds"):
         return LABELS[status]
     return "kept" if status == "holds" else "BROKEN"
 

@@ -17,6 +17,7 @@ from attrlab.record import Run, Score, Verdict, write_atomically
 from attrlab.report import reliability
 from attrlab.report.biases import bias_section
 from attrlab.report.curves import curve_section
+from attrlab.report.evidence import VIOLATED, anchors, evidence
 from attrlab.report.families import grouped
 from attrlab.report.matrix import (
     CONTROLS,
@@ -71,6 +72,7 @@ def render_page(run: Run, *, pictures: Sequence[Picture] = ()) -> str:
         matrix=_matrix(run),
         legend=[(status, (_MARKS | _DENSE_MARKS).get(status, ""), LABELS[status], meaning) for status, meaning in MEANINGS.items()],
         findings=_findings(run),
+        leads=_leads(run),
         inapplicable=_inapplicable(run),
         instruments=instruments_of(run),
         overview=_overview(run),
@@ -98,6 +100,7 @@ def _template(file: str = "page.html") -> Any:
     engine.filters.update(
         breakable=_breakable, precise=precise, short=short, hundredths=hundredths, word=word_of, counted=counted, reason=reason_of
     )
+    engine.globals.update(evidence=evidence, identity=id, violated=VIOLATED)
     engine.globals.update(controls=CONTROLS, marks=_MARKS, dense_marks=_DENSE_MARKS, labels=LABELS, failing=FAILURES)
     return engine.from_string(resources.files("attrlab.report").joinpath(file).read_text(encoding="utf-8"))
 
@@ -128,6 +131,15 @@ def _matrix(run: Run) -> dict[str, Any]:
     rows = [(name, contract_of(run, name), [cells[name, axiom] for axiom in axioms]) for name in methods_of(run)]
     judged = [row for row in rows if row[1].judged or any(cell.parts for cell in row[2])]
     return {"axioms": axioms, "rows": judged, "groups": grouped(judged, lambda row: row[0]), "dense": len(axioms) > _WIDE}
+
+
+def _leads(run: Run) -> dict[Any, str]:
+    """Where the counterexample of a cell stands on the page: the anchor of each (method, axiom), and of the verdict it leads to."""
+    told = [*failures_of(run), *(verdict for _, verdicts in _findings(run) for verdict in verdicts)]
+    found: dict[Any, str] = {}
+    for number, (key, verdict) in enumerate(anchors(told).items()):
+        found[key] = found[id(verdict)] = f"counterexample-{number}"
+    return found
 
 
 def _findings(run: Run) -> list[tuple[str, list[Verdict]]]:
