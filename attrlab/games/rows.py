@@ -61,7 +61,7 @@ def maker(
     )
     if fill is None:
         write, runs = writer(jobs, rows.entries, chosen), _runs(sample, entries) if here else None
-        fill = partial(_gathered, rows, write, sample) if runs is None else partial(_by_run, rows, write, runs)
+        fill = partial(_gathered, rows, write, sample) if runs is None else partial(_by_run, rows, write, sample, runs)
 
     def make(begin: int, end: int) -> Tensor:
         return _shown(rows, fill(begin, end, rows.inputs.new_empty(end - begin, entries)))
@@ -107,10 +107,13 @@ def _runs(sample: Tensor, entries: int) -> Runs | None:
     return Runs(start=(length.cumsum(0) - length).tolist(), row=row.tolist())
 
 
-def _by_run(rows: Rows, write: Write, runs: Runs, begin: int, end: int, out: Tensor) -> Tensor:
-    """Write shares and interpolate each run in place against its one row, which is read where it lies."""
+def _by_run(rows: Rows, write: Write, sample: Tensor, runs: Runs, begin: int, end: int, out: Tensor) -> Tensor:
+    """Write shares and interpolate each run in place against its one row, which is read where it lies; short runs are gathered."""
+    here = runs.within(begin, end)
+    if out.numel() < RUN * len(here):
+        return _gathered(rows, write, sample, begin, end, out)
     inputs, baseline = rows.inputs.flatten(1), rows.baseline.flatten(1)
-    for first, last, row in runs.within(begin, end):
+    for first, last, row in here:
         own = out[first - begin : last - begin]
         write(first, last, row, own)
         torch.lerp(baseline[row if len(baseline) > 1 else 0], inputs[row], own, out=own)
