@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrlab.claims import violates
+from attrlab.claims import Claim, violates
 from attrlab.method import Attribute, Method
 from attrlab.methods.bottlenecks import iba, inverse_iba, multilayer_iba, regression_iba
 from attrlab.methods.input_bottleneck import input_iba, input_iba_lite
@@ -11,10 +11,13 @@ from attrlab.methods.registered.theory import register
 
 _POSITIONS = frozenset({"image", "graph", "sequence", "set"})
 _BITS = "bits are counted, not output, and none is negative"
+_PLACES = violates("permutation_equivariance", witness="edge-types-v1", because="the noise of a node is that of its place among the nodes")
 _COVID = "Khakzar et al. (2021), explaining COVID-19 and thoracic pathology models"
 
 
-def _register(name: str, attribute: Attribute, reference: str, *, witness: str, times: str = "") -> None:
+def _register(
+    name: str, attribute: Attribute, reference: str, *, witness: str, further: tuple[Claim, ...] = (_PLACES,), times: str = ""
+) -> None:
     register(
         Method(
             name=name,
@@ -25,12 +28,12 @@ def _register(name: str, attribute: Attribute, reference: str, *, witness: str, 
             cost_class="optimisation",
             light={"steps": 2, "copies": 2},
             needs=frozenset({"reference data"}),
-            claims=(violates("completeness", witness=witness, because=_BITS),),
+            claims=(violates("completeness", witness=witness, because=_BITS), *further),
         )
     )
 
 
-_register("iba", iba, "Schulz et al. (2020), equations 3 to 6", witness="colour-count-v1")
+_register("iba", iba, "Schulz et al. (2020), equations 3 to 6", witness="colour-count-v1", further=())
 _register("regression_iba", regression_iba, f"{_COVID}, section 2.3", witness="colour-count-v1")
 _register("inverse_iba", inverse_iba, f"{_COVID}, section 2.2", witness="colour-count-v1")
 _register("multilayer_iba", multilayer_iba, f"{_COVID}, section 2.4", witness="colour-count-v1", times="depths x ")
@@ -55,7 +58,10 @@ for _name, _attribute, _cost, _light in (
             cost_class="optimisation",
             light=_light,
             needs=frozenset({"reference data"}),
-            claims=(violates("completeness", witness="colour-count-v1", because="shares lie in [0, 1], whatever the size of the output"),),
+            claims=(
+                violates("completeness", witness="colour-count-v1", because="shares lie in [0, 1], whatever the size of the output"),
+                _PLACES,
+            ),
         )
     )
 
@@ -69,6 +75,6 @@ register(
         cost_class="fitted",
         light={"epochs": 1},
         needs=frozenset({"reference data"}),
-        claims=(violates("completeness", witness="colour-count-v1", because=_BITS),),
+        claims=(violates("completeness", witness="colour-count-v1", because=_BITS), _PLACES),
     )
 )
