@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from attrlab.axioms import AXIOMS, Axiom, find_axiom
+from attrlab.axioms.knowledge import KNOWLEDGE
 from attrlab.claims import FLOAT64
 from attrlab.errors import AttrlabError, InvalidInput
 from attrlab.method import Method
@@ -76,7 +77,6 @@ def appendix(methods: Iterable[Method], axioms: Sequence[Axiom], extent: Extent,
         store: a folder in which found cells are kept, and from which they are read.
 
     Raises:
-        NotApplicable: if an axiom needs what is not known of enumerated networks.
         MethodError: if a method raises, or returns something that cannot be read.
     """
     yield from _introduction(extent)
@@ -105,16 +105,20 @@ def _kept(method: Method, axiom: Axiom, extent: Extent, store: Path | None) -> l
 def _cells(method: Method, axiom: Axiom, extent: Extent) -> list[str]:
     """What stands behind method and axiom: the counterexample, or the proof, with what lies beyond it where theory expects something."""
     tolerance = max((claim.tolerance for claim in method.claims if claim.axiom == axiom.name), default=FLOAT64)
-    found = exhaust(method, axiom, tolerance=tolerance, scope=extent.of(method), limit_s=extent.limit_s)
-    if found.refutation is not None:
-        return _mathematics(found.refutation.counterexample)
+    if can_be_exhausted(axiom):
+        found = exhaust(method, axiom, tolerance=tolerance, scope=extent.of(method), limit_s=extent.limit_s)
+        if found.refutation is not None:
+            return _mathematics(found.refutation.counterexample)
+        proof = _proof(found)
+    else:
+        proof = f"*not enumerated*: needs {', '.join(KNOWLEDGE[need].what for need in axiom.needs) or 'what small networks do not have'}"
     if extent.beyond and expected(method, axiom.name) == "violated":
         beyond = search_beyond(method, axiom)
         if beyond.found is not None and beyond.refuted:
             function, *rest = _mathematics(beyond.found.counterexample)
             place = "networks drawn at random" if beyond.place == "drawn-networks" else f"`{beyond.place}`"
-            return [f"{_proof(found)}. Beyond it, on {place}: {function}", *rest]
-    return [_proof(found), "", "", "", ""]
+            return [f"{proof}. Beyond it, on {place}: {function}", *rest]
+    return [proof, "", "", "", ""]
 
 
 def _mathematics(counterexample: str) -> list[str]:
@@ -149,7 +153,8 @@ def _introduction(extent: Extent) -> Iterator[str]:
         f"({{{three}}}^d for three inputs) off the kinks, against x' = 0 and x' = 1. Networks come in order of their size, points in order "
         "of theirs, and the first violation is shown; none found is a proof for these networks and points, and the number of those that "
         f"the axiom says something about is given. A search that takes more than {extent.limit_s:g} seconds of processor time for a cell "
-        "is ended; it tells the largest scope that it finished, and how far it came. Players are numbered from 0."
+        "is ended; it tells the largest scope that it finished, and how far it came. Players are numbered from 0. No "
+        "counterexample rests on a row whose path from x' to x runs along a kink, where rounding decides a slope."
     )
     yield ""
     before: tuple[object, ...] = ()

@@ -21,6 +21,7 @@ from attrlab.errors import NotApplicable
 from attrlab.games import Policy
 from attrlab.judge import Examination, examine
 from attrlab.method import Method, player_scores
+from evaluations.kinked_paths import runs_along_a_kink
 from evaluations.refined import explained
 from evaluations.small_cases import VALUES, WIDTH, Block, blocks, can_enumerate
 from evaluations.small_graph_cases import ANSWERED as OF_GRAPHS
@@ -286,6 +287,8 @@ class _Search:
     def _alone(self, block: Blocks, member: int) -> Examination | None:
         """Examine one network alone, on its smallest rows first."""
         case = block.alone(member, self.policy)
+        if len(case):
+            case = case.rows((~runs_along_a_kink(case.model, case.inputs, case.baseline)).nonzero().squeeze(1))
         if not len(case):
             return None
         try:

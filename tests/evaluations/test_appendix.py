@@ -7,7 +7,6 @@ import torch
 
 from attrlab.axioms import AXIOMS
 from attrlab.claims import violates
-from attrlab.errors import NotApplicable
 from attrlab.method import Method
 from attrlab.registry import find_method
 from evaluations.appendix import HEAD, Extent, appendix, main
@@ -114,9 +113,9 @@ def test_what_theory_says_is_what_is_claimed_or_stands_in_its_table(method, axio
     assert expected(find_method(method), axiom) == says
 
 
-def test_an_axiom_that_cannot_be_enumerated_is_refused():
-    with pytest.raises(NotApplicable, match="not known of enumerated networks"):
-        list(appendix([find_method("gradient")], [AXIOMS["continuity"]], Extent(scope="tiny", limit_s=1.0)))
+def test_an_axiom_that_cannot_be_enumerated_says_what_it_needs():
+    line = list(appendix([find_method("shapley")], [AXIOMS["class_sensitivity"]], Extent(scope="tiny", limit_s=1.0)))[-1]
+    assert "*not enumerated*: needs two outputs that depend on no player in common" in line
 
 
 def test_a_method_that_does_not_exist_is_one_line_and_status_2(capsys):
