@@ -15,11 +15,11 @@ from torch.nn import functional
 import attrlab.methods.bottlenecks
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.methods.bottleneck import bottleneck_at
-from attrlab.methods.bottlenecks import iba, inverse_iba, multilayer_iba, regression_iba, spaced
+from attrlab.methods.bottlenecks import iba, inverse_iba, regression_iba, spaced
 from attrlab.methods.seams import seam_at, seams_of
 from synthetic import make_environment
 from tests import reference_bottlenecks as twin
-from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
+from tests.attrlab.small_rows import convolutional, dense, image_rows, table_rows
 
 CLOSE = 1e-9  # rounding of sums in another order, 1e-16, through a few steps of Adam
 
@@ -51,18 +51,6 @@ def test_bits_are_those_of_each_row_written_out(name, sigma):
             model[:4], model[4:], inputs[row], int(offers["seeds"][row]), known, loss, sigma=sigma, inverted=name == "inverse_iba", **how
         )
         torch.testing.assert_close(scores[row].sum(0), found, atol=CLOSE, rtol=CLOSE)
-
-
-@given(order=st.permutations(range(4)), cut=st.integers(1, 3), method=st.sampled_from([iba, regression_iba, inverse_iba, multilayer_iba]))
-@settings(max_examples=8, deadline=None)
-def test_a_row_has_the_bits_it_has_alone_whatever_the_batch(order, cut, method):
-    model, (inputs, offers) = convolutional(), image_rows(4)
-    known = known_rows(inputs)
-    whole = method(model, inputs, **asked(offers), reference=known, steps=3, copies=2)
-    for part in (order[:cut], order[cut:]):
-        index = torch.tensor(part)
-        found = method(model, inputs[index], **chosen(asked(offers), index), reference=known, steps=3, copies=2)
-        torch.testing.assert_close(found, whole[index], atol=CLOSE, rtol=CLOSE)
 
 
 @given(logit=st.floats(-20, 20), value=st.floats(-5, 5))

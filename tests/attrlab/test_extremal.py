@@ -7,8 +7,6 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import attrlab.methods.extremal
 from attrlab.errors import InvalidInput
@@ -16,7 +14,7 @@ from attrlab.methods import extremal
 from attrlab.methods.extremal import extremal_perturbation, smooth_masks, step_values
 from synthetic import make_environment
 from tests import reference_masks as twin
-from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
+from tests.attrlab.small_rows import convolutional, dense, image_rows, table_rows
 
 CLOSE = 1e-9  # rounding over some tens of steps
 
@@ -46,17 +44,6 @@ def test_the_masks_of_an_image_are_those_of_each_area_written_out(size):
         wanted = twin.extremal_of_an_image(model, inputs[row], offers["baseline"][row], int(offers["target"][row]), **how)
         torch.testing.assert_close(scores[row].sum(0), wanted, atol=CLOSE, rtol=0)
         assert float(wanted.max() - wanted.min()) > 0.01
-
-
-@given(order=st.permutations(range(4)), cut=st.integers(1, 3))
-@settings(max_examples=6, deadline=None)
-def test_a_row_has_the_masks_it_has_alone_whatever_the_batch(order, cut):
-    model, (inputs, offers) = convolutional(), image_rows(4)
-    whole = extremal_perturbation(model, inputs, **asked(offers), steps=4)
-    for part in (order[:cut], order[cut:]):
-        index = torch.tensor(part)
-        found = extremal_perturbation(model, inputs[index], **chosen(asked(offers), index), steps=4)
-        torch.testing.assert_close(found, whole[index], atol=CLOSE, rtol=0)
 
 
 def test_areas_do_not_know_of_one_another():

@@ -6,8 +6,6 @@ import doctest
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import attrlab.methods.descent
 import attrlab.methods.optimised_masks
@@ -19,7 +17,7 @@ from attrlab.methods.masked_rows import masked_rows
 from attrlab.methods.optimised_masks import mask
 from synthetic import make_environment
 from tests import reference_masks as twin
-from tests.attrlab.small_rows import chosen, convolutional, dense, image_rows, table_rows
+from tests.attrlab.small_rows import convolutional, dense, image_rows, table_rows
 
 ADAM = 1e-9  # Adam divides a slope by its own size, and so magnifies rounding (1e-16) where a slope is nearly 0
 
@@ -34,16 +32,6 @@ def test_the_mask_of_an_image_is_the_one_found_by_torch_adam_row_by_row(size):
         wanted = 1 - twin.enlarged(found, inputs[row])[0]
         torch.testing.assert_close(scores[row].sum(0), wanted, atol=ADAM, rtol=0)
         torch.testing.assert_close(scores[row, 0], scores[row, 1])
-
-
-@given(order=st.permutations(range(4)), cut=st.integers(1, 3))
-@settings(max_examples=8, deadline=None)
-def test_a_row_has_the_mask_it_has_alone_whatever_the_batch(order, cut):
-    model, (inputs, offers) = convolutional(), image_rows(4)
-    whole = mask(model, inputs, **offers, steps=4)
-    for part in (order[:cut], order[cut:]):
-        index = torch.tensor(part)
-        torch.testing.assert_close(mask(model, inputs[index], **chosen(offers, index), steps=4), whole[index], atol=ADAM, rtol=0)
 
 
 def test_noise_is_the_rows_own_and_changes_the_mask():
