@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrlab.certificate import write
 from attrlab.errors import AttrlabError
 from attrlab.record import Run, Verdict
+
+PROGRESS = "searching "
+"""How a line begins that tells how far a search is."""
 
 NOT_REFUTED, REFUTED, NOT_RUN, INCONCLUSIVE = 0, 1, 2, 3
 """Exit statuses."""
@@ -29,11 +34,25 @@ def run(options: list[str], command: list[str]) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         records = Path(folder) / "records.json"
         asked = [*command, *options, "--attrlab-json", str(records)]
-        ended = subprocess.run(asked, env=environment, check=False, capture_output=True, text=True)
-        if ended.returncode not in (0, 1) or not records.is_file():
-            said = [line.removeprefix("ERROR: ") for line in (ended.stderr + ended.stdout).splitlines() if line.strip()]
-            raise CouldNotRun(said[0] if said else f"pytest ended with status {ended.returncode} and said nothing")
+        with open(Path(folder) / "output", "w+", encoding="utf-8") as output:
+            with subprocess.Popen(asked, env=environment, stdout=output, stderr=subprocess.PIPE, text=True) as search:
+                complaints = _passed_on(search.stderr or ())
+            output.seek(0)
+            said = [line.removeprefix("ERROR: ") for line in [*complaints, *output] if line.strip()]
+        if search.returncode not in (0, 1) or not records.is_file():
+            raise CouldNotRun(said[0].rstrip() if said else f"pytest ended with status {search.returncode} and said nothing")
         return Run.from_json(records.read_text(encoding="utf-8"))
+
+
+def _passed_on(lines: Iterable[str]) -> list[str]:
+    """Show how far a long search is as soon as it says so, and keep the other lines."""
+    kept = []
+    for line in lines:
+        if line.startswith(PROGRESS):
+            print(line, end="", file=sys.stderr, flush=True)
+        else:
+            kept.append(line)
+    return kept
 
 
 def report(found: Run, path: Path | None) -> int:

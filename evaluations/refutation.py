@@ -6,6 +6,8 @@ many cases.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from attrlab.axioms import Axiom
@@ -15,11 +17,15 @@ from attrlab.claims import FLOAT64, SMALL_SCOPE
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.judge import Examination, examine
 from attrlab.method import Method
+from attrlab.refuting import PROGRESS
 from attrlab.study import applies
 from evaluations.laboratory import Laboratory
-from evaluations.scope import about_graphs, can_be_exhausted, exhaust
+from evaluations.scope import Blocks, about_graphs, can_be_exhausted, exhaust
 from evaluations.search import search
 from evaluations.strategies import DRAWN, drawable
+
+EVERY_S = 5.0
+"""How often a search of small networks tells how far it is."""
 
 ROUNDS = 6
 """How often the search of drawn networks is begun, each time from a seed of its own."""
@@ -51,14 +57,14 @@ class Refutation:
         return self.found is not None and self.found.judgement == "refuted"
 
 
-def refute(method: Method, axiom: Axiom, laboratory: Laboratory) -> Refutation:
-    """Look for a counterexample to `axiom` until there is one or nowhere is left to look.
+def refute(method: Method, axiom: Axiom, laboratory: Laboratory, *, say: Callable[[str], None] | None = None) -> Refutation:
+    """Look for a counterexample to `axiom` until there is one or nowhere is left to look; `say` is told how far a long search is.
 
     Raises:
         MethodError: if the method raises, or returns something that cannot be read.
     """
     tolerance = max((claim.tolerance for claim in method.claims if claim.axiom == axiom.name), default=FLOAT64)
-    attempt = _Attempt(method=method, axiom=axiom, laboratory=laboratory, tolerance=tolerance)
+    attempt = _Attempt(method=method, axiom=axiom, laboratory=laboratory, tolerance=tolerance, say=say)
     for look in (attempt.small, attempt.drawn, attempt.named):
         look()
         if attempt.result.refuted:
@@ -72,6 +78,7 @@ class _Attempt:
     axiom: Axiom
     laboratory: Laboratory
     tolerance: float
+    say: Callable[[str], None] | None = None
     result: Refutation = field(default_factory=Refutation)
 
     def small(self) -> None:
@@ -88,12 +95,25 @@ class _Attempt:
             policy=laboratory.policy,
             seed=laboratory.seed,
             limit_s=laboratory.limit_s,
+            progress=self._progress,
         )
         self.result.cases += found.rows
         self.result.refusal = found.refusal or self.result.refusal
         self.result.account.append(str(found))
         if found.refutation is not None and found.case is not None:
             self._take(found.refutation, SMALL_SCOPE, found.case)
+
+    def _progress(self, blocks: Iterable[Blocks]) -> Iterator[Blocks]:
+        """The blocks, telling every few seconds which one it is and how many networks came before."""
+        started = told = time.monotonic()
+        networks = 0
+        for block in blocks:
+            if self.say is not None and time.monotonic() - told >= EVERY_S:
+                told = time.monotonic()
+                size = _size_in_words(block.size)
+                self.say(f"{PROGRESS}{self.axiom.name}: {networks:,} networks in {told - started:.0f} s, now of size {size}")
+            networks += len(block.members)
+            yield block
 
     def drawn(self) -> None:
         """Networks drawn at random, in rounds: a search that is driven towards what it has found is begun anew elsewhere."""
@@ -156,3 +176,12 @@ class _Attempt:
 
     def _takes(self, modality: str) -> bool:
         return not self.method.names("truth") and (not self.method.modalities or modality in self.method.modalities)
+
+
+def _size_in_words(size: tuple[object, ...]) -> str:
+    """Units of each layer, or nodes and rounds."""
+    if size[0] == "graph":
+        return f"graphs of {size[1]} nodes, {size[2]} rounds"
+    inputs, hidden = size
+    assert isinstance(hidden, tuple)
+    return " → ".join(map(str, [inputs, *hidden, 1]))

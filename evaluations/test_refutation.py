@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+
 import pytest
 
 from attrlab.axioms import AXIOMS
@@ -22,11 +26,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cells.parametrize(metafunc, found)
 
 
+def _aloud(config: pytest.Config) -> Callable[[str], None]:
+    """What says a line on the standard error of the run, which pytest else keeps to itself."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            print(line, file=sys.stderr, flush=True)
+
+    return say
+
+
 def test_no_counterexample_is_found(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:
     """Small networks, drawn networks and named worlds, until one refutes."""
     __tracebackhide__ = True
     with judging.verdict(request.node.user_properties, cell, evaluation="refutation", claim="asked for") as draft:
-        result = refute(cell.method, AXIOMS[cell.subject], laboratory)
+        result = refute(cell.method, AXIOMS[cell.subject], laboratory, say=_aloud(request.config))
         draft.cases, draft.reason, draft.certificate = result.cases, "; ".join(result.account), result.certificate
         if result.found is not None:
             draft.measured, draft.bound, draft.counterexample = result.found.measured, result.found.bound, result.found.counterexample

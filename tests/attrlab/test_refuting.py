@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from attrlab.refuting import CouldNotRun, run
+
 QUICK = ("--scope", "tiny", "--examples", "5", "--environment", "linear-v1")
 
 OWN = """
@@ -76,3 +78,10 @@ def test_what_could_not_be_run_ends_with_two_and_the_reason(method, axiom, said,
     assert found.returncode == 2
     assert said in found.stdout + found.stderr
     assert "Traceback" not in found.stdout + found.stderr
+
+
+def test_how_far_a_long_search_is_is_shown_and_is_not_taken_for_its_complaint(capfd):
+    script = "import sys; print('searching dummy: 9 networks', file=sys.stderr); print('ERROR: it broke', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(CouldNotRun, match=r"^it broke$"):
+        run([], [sys.executable, "-c", script])
+    assert capfd.readouterr().err == "searching dummy: 9 networks\n"

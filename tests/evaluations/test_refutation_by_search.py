@@ -33,26 +33,31 @@ LARGER = {("deeplift", "symmetry")}
 """What falls in the scope `large` only."""
 
 
-def by_search(method: str, axiom: str, *, limit_s: float = 20.0) -> Refutation:
-    """A refutation on enumerated and drawn networks alone: no environment is asked."""
-    nowhere = Laboratory(
+def nowhere(axiom: str, *, scope: str, limit_s: float = 20.0, examples: int = 60) -> Laboratory:
+    """A laboratory of enumerated and drawn networks alone: no environment is asked."""
+    return Laboratory(
         methods=(),
         environments=(),
         policy=Policy(),
         rows=2,
-        examples=60,
+        examples=examples,
         seed=0,
         seeds=1,
         unclaimed=False,
         named=False,
         refuted=(axiom,),
-        scope="large" if (method, axiom) in LARGER else "default",
+        scope=scope,
         limit_s=limit_s,
         everywhere=True,
         json=None,
         html=None,
     )
-    return refute(find_method(method), AXIOMS[axiom], nowhere)
+
+
+def by_search(method: str, axiom: str) -> Refutation:
+    """A refutation on enumerated and drawn networks alone."""
+    scope = "large" if (method, axiom) in LARGER else "default"
+    return refute(find_method(method), AXIOMS[axiom], nowhere(axiom, scope=scope))
 
 
 @pytest.mark.slow
@@ -83,3 +88,13 @@ def test_methods_of_images_are_left_in_peace_where_they_keep_an_axiom():
     found = by_search("occlusion_windows", "implementation_invariance")
     assert not found.refuted
     assert found.cases >= 100
+
+
+def test_a_long_search_of_small_networks_tells_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("evaluations.refutation.EVERY_S", 0.0)
+    said: list[str] = []
+    refute(find_method("shapley"), AXIOMS["locality"], nowhere("locality", scope="tiny", examples=1), say=said.append)
+    assert said[0] == "searching locality: 0 networks in 0 s, now of size graphs of 2 nodes, 1 rounds"
+    counted = [int(line.split(": ")[1].split()[0].replace(",", "")) for line in said]
+    assert counted == sorted(counted)
+    assert counted[-1] > 0
