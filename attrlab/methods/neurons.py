@@ -133,11 +133,11 @@ def slopes_at(
 def kept_share(
     contributions: Sequence[Tensor],  # of each layer, (batch, *units)
     share: float,
-    inputs: Tensor,  # (batch, *features)
+    feature_mask: Tensor | None = None,  # (batch, *features) int64, -1 for none
 ) -> tuple[Tensor, ...]:  # of each layer, (batch, *units), 1 or 0
     """Gates that keep a share of all neurons of a row, those that contribute most; ties with the least of them are kept."""
     flat = torch.cat([values.flatten(1) for values in contributions], 1)
-    kept = (share * counted_neurons(contributions, inputs)).round().long().clamp(min=1)
+    kept = (share * counted_neurons(contributions, feature_mask)).round().long().clamp(min=1)
     threshold = flat.sort(1, descending=True).values.gather(1, kept.unsqueeze(1) - 1)
     gates = (flat >= threshold * (1 - TIED)).to(flat.dtype)
     return split_like(gates, contributions)
@@ -145,19 +145,20 @@ def kept_share(
 
 def counted_neurons(
     layers: Sequence[Tensor],  # of each layer, (batch, *units)
-    inputs: Tensor,  # (batch, *features)
+    feature_mask: Tensor | None,  # (batch, *features) int64, -1 for none
 ) -> Tensor:  # (batch,) float64
-    """How many neurons a row has; where positions of it are 0 throughout they are padding, and so is what stands there in a layer.
+    """How many neurons a row has; of rows (positions, columns) those at positions without a player are not counted, padding among them.
 
-    Axes of a layer are positions if they are as long as those of rows (positions, columns).
+    Axes of a layer are positions if they are as long as those of the rows.
     """
-    present = (inputs != 0).any(2) if inputs.dim() == 3 else inputs.new_ones(len(inputs), 0, dtype=torch.bool)
-    total = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)
+    total = torch.zeros(len(layers[0]), dtype=torch.float64, device=layers[0].device)
     for values in layers:
         counted = torch.ones_like(values, dtype=torch.float64)
-        for axis in range(1, values.dim()):
-            if values.shape[axis] == present.shape[1]:
-                counted = counted * present.view(len(present), *(-1 if a == axis else 1 for a in range(1, values.dim())))
+        if feature_mask is not None and feature_mask.dim() == 3:
+            present = (feature_mask >= 0).any(2)
+            for axis in range(1, values.dim()):
+                if values.shape[axis] == present.shape[1]:
+                    counted = counted * present.view(len(present), *(-1 if a == axis else 1 for a in range(1, values.dim())))
         total += counted.flatten(1).sum(1)
     return total
 

@@ -30,6 +30,7 @@ def pathway_gradient(
     inputs: Tensor,  # (batch, *features)
     *,
     target: Tensor,  # (batch,) int64
+    feature_mask: Tensor | None = None,  # (batch, *features) int64, -1 for none
     sparsity: float = 0.85,
     contribution: Contribution = "marginal",
     n_steps: int = 10,
@@ -40,6 +41,7 @@ def pathway_gradient(
         model: maps (rows, *features) to (rows, outputs), with rectified units.
         inputs: the explained rows.
         target: which output of each row.
+        feature_mask: of rows (positions, columns), so that neurons at positions without a player, as padding has, are not counted.
         sparsity: share of all neurons of a row that are silenced; the paper studies 0.8 to 0.99.
         contribution: "marginal", |a ∂f/∂a| (NeuronMCT), or "integrated", |a times its mean slope while its layer grows from 0 to 1|
             (NeuronIntGrad).
@@ -63,7 +65,8 @@ def pathway_gradient(
         >>> pathway_gradient(first, torch.ones(1, 3), target=torch.tensor([0]), sparsity=0.5)
         tensor([[3., 1., 0.]])
     """
-    return gated_gradient(model, inputs, target, critical_pathway(model, inputs, target=target, **_how(sparsity, contribution, n_steps)))
+    how = _how(sparsity, contribution, n_steps)
+    return gated_gradient(model, inputs, target, critical_pathway(model, inputs, target=target, feature_mask=feature_mask, **how))
 
 
 def prune_gradient(
@@ -71,6 +74,7 @@ def prune_gradient(
     inputs: Tensor,  # (batch, *features)
     *,
     target: Tensor,  # (batch,) int64
+    feature_mask: Tensor | None = None,  # (batch, *features) int64, -1 for none
     sparsity: float = 0.85,
     portion: float = 0.01,
     progress: Progress | None = None,
@@ -81,6 +85,7 @@ def prune_gradient(
         model: maps (rows, *features) to (rows, outputs), with rectified units.
         inputs: the explained rows.
         target: which output of each row.
+        feature_mask: of rows (positions, columns), so that neurons at positions without a player, as padding has, are not counted.
         sparsity: share of all neurons of a row that are silenced in the end.
         portion: share that is silenced at a time.
         progress: called as progress(times done, times in all).
@@ -107,7 +112,7 @@ def prune_gradient(
     times = max(1, math.ceil(sparsity / portion - 1e-9))
     scores = marginal_contributions(model, inputs, target)
     for time in range(1, times + 1):
-        gates = kept_share(scores, 1 - min(sparsity, time * portion), inputs)
+        gates = kept_share(scores, 1 - min(sparsity, time * portion), feature_mask)
         if progress is not None:
             progress(time, times)
         if time < times:
@@ -123,6 +128,7 @@ def critical_pathway(
     inputs: Tensor,  # (batch, *features)
     *,
     target: Tensor,  # (batch,)
+    feature_mask: Tensor | None = None,  # (batch, *features) int64, -1 for none
     sparsity: float = 0.85,
     contribution: Contribution = "marginal",
     n_steps: int = 10,
@@ -130,8 +136,8 @@ def critical_pathway(
     """Which neurons of each row `pathway_gradient` keeps; arguments and errors are its own."""
     _how(sparsity, contribution, n_steps)
     if contribution == "marginal":
-        return kept_share(marginal_contributions(model, inputs, target), 1 - sparsity, inputs)
-    return kept_share(integrated_contributions(model, inputs, target, n_steps=n_steps), 1 - sparsity, inputs)
+        return kept_share(marginal_contributions(model, inputs, target), 1 - sparsity, feature_mask)
+    return kept_share(integrated_contributions(model, inputs, target, n_steps=n_steps), 1 - sparsity, feature_mask)
 
 
 def gated_gradient(

@@ -23,6 +23,7 @@ def cdrp_gradient(
     inputs: Tensor,  # (batch, *features)
     *,
     target: Tensor,  # (batch,) int64
+    feature_mask: Tensor | None = None,  # (batch, *features) int64, -1 for none
     sparsity: float = 0.85,
     steps: int = 1000,
     lr: float = 0.01,
@@ -38,6 +39,7 @@ def cdrp_gradient(
         model: maps (rows, *features) to (rows, outputs), with rectified units.
         inputs: the explained rows.
         target: which output of each row the gradient is of; the gates are found for all outputs.
+        feature_mask: as `pathway_gradient`.
         sparsity: share of all neurons of a row that are silenced.
         steps: of gradient descent with momentum 0.9.
         lr: its step size.
@@ -67,7 +69,7 @@ def cdrp_gradient(
     if not 0 <= sparsity < 1:
         raise InvalidInput(f"sparsity is the share of neurons that is silenced, in [0, 1) (got {sparsity!r})")
     gates = routing_gates(model, inputs, target=target, steps=steps, lr=lr, l1=l1, progress=progress)
-    return gated_gradient(model, inputs, target, kept_share(gates, 1 - sparsity, inputs))
+    return gated_gradient(model, inputs, target, kept_share(gates, 1 - sparsity, feature_mask))
 
 
 def routing_gates(
