@@ -48,8 +48,8 @@ class Footprint(TorchFunctionMode):
         self,
         inputs: Tensor,  # (rows, *features)
     ) -> None:
-        """Count what was made to be put in: shares and inputs."""
-        self._made = 2 * self._bytes(inputs)
+        """Count what was made to be put in, where it is made in place."""
+        self._made = self._bytes(inputs)
 
     def bytes_per_row(self) -> int:
         """What was made and the largest pair seen, per row."""

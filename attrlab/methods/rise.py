@@ -171,13 +171,12 @@ class Grids:
         if not entries.repeats or entries.players != height * width:
             return None
         wide = self.wide.repeat_interleave(entries.repeats, 2)
+        coins, down, across = (one[chosen] for one in (self.coins, self.down, self.across))
 
         def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
             del sample
-            selection = chosen[begin:end]
-            coins = self.coins.index_select(0, selection).to(self.tall.dtype)
-            across = torch.bmm(coins, wide.index_select(0, self.across[selection]))
-            torch.bmm(self.tall.index_select(0, self.down[selection]), across, out=out.view(len(out), height, -1))
+            broad = torch.bmm(coins[begin:end].to(wide.dtype), wide.index_select(0, across[begin:end]))
+            torch.bmm(self.tall.index_select(0, down[begin:end]), broad, out=out.view(len(out), height, -1))
 
         return write
 
