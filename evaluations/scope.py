@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from attrlab.axioms import Axiom
 from attrlab.case import Case
@@ -288,7 +289,7 @@ class _Search:
         """Examine one network alone, on its smallest rows first."""
         case = block.alone(member, self.policy)
         if len(case):
-            case = case.rows((~runs_along_a_kink(case.model, case.inputs, case.baseline)).nonzero().squeeze(1))
+            case = case.rows((~self._along_a_kink(case)).nonzero().squeeze(1))
         if not len(case):
             return None
         try:
@@ -300,6 +301,13 @@ class _Search:
             return found
         self.case = case
         return self._smallest_row(case, block.told) or found
+
+    def _along_a_kink(self, case: Case) -> Tensor:  # (batch,) bool
+        """Rows whose path from the baseline runs along a kink; or from a row of the reference, where the method reads it."""
+        starts = [case.baseline]
+        if self.method.names("reference") and case.reference is not None:
+            starts += [row.expand_as(case.inputs) for row in case.reference]
+        return torch.stack([runs_along_a_kink(case.model, case.inputs, start) for start in starts]).any(0)
 
     def _smallest_row(self, case: Case, told: Callable[[Case], Case]) -> Examination | None:
         """The refutation on the smallest row that refutes without the others."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -77,3 +79,21 @@ def test_a_refutation_that_rests_on_such_a_path_is_none(monkeypatch):
     assert found.networks == 1
     monkeypatch.setattr("evaluations.scope.runs_along_a_kink", lambda model, inputs, baseline: torch.zeros(len(inputs), dtype=torch.bool))
     assert exhaust(find_method("integrated_gradients"), AXIOMS["input_shift_invariance"], tolerance=1e-6, scope="tiny").refutation
+
+
+def test_paths_from_reference_rows_are_looked_at_where_a_method_reads_them(monkeypatch):
+    monkeypatch.setattr("evaluations.scope.SCOPES", {"tiny": ((2, (2, 1)),)})
+    monkeypatch.setattr("evaluations.small_cases._enumerated", lambda *_: ONE)
+    monkeypatch.setattr("evaluations.small_cases._part", lambda *_, known: (ONE, knowledge(ONE) if known else None))
+    starts = []
+
+    def seen(model, inputs, baseline):
+        starts.append(baseline[0].tolist())
+        return torch.zeros(len(inputs), dtype=torch.bool)
+
+    monkeypatch.setattr("evaluations.scope.runs_along_a_kink", seen)
+    exhaust(find_method("gradient"), AXIOMS["completeness"], tolerance=1e-9, scope="tiny")
+    assert all(start in ([0.0, 0.0], [1.0, 1.0]) for start in starts)
+    starts.clear()
+    exhaust(find_method("expected_gradients"), AXIOMS["completeness"], tolerance=1e-9, scope="tiny")
+    assert {tuple(start) for start in starts} == set(itertools.product((-2.0, -1.0, 0.0, 1.0, 2.0), repeat=2))
