@@ -227,3 +227,13 @@ def test_scores_shaped_like_inputs_are_told_to_be_summed_per_player():
 def test_integer_scores_are_told_to_be_floating_point():
     with pytest.raises(InvalidInput, match=r"write scores.double\(\) \(got torch.int64\)"):
         curve(linear([[1.0, 2.0]]), torch.tensor([[1, 2]]))
+
+
+@pytest.mark.parametrize("mode", ["deletion", "insertion"])
+def test_a_row_of_fewer_points_repeats_its_last_one_and_asks_for_it_once(mode):
+    game = linear([[1.0, 2.0, 4.0], [8.0, 8.0, 8.0], [1.0, 1.0, 32.0]])
+    found = curve(game, game.inputs, mode=mode)
+    assert found.valid.sum(1).tolist() == [4, 2, 3]
+    assert found.forwards == 4 + 2 + 3
+    kept = {"deletion": [[7, 3, 1, 0], [24, 0, 0, 0], [34, 2, 0, 0]], "insertion": [[0, 4, 6, 7], [0, 24, 24, 24], [0, 32, 34, 34]]}
+    assert found.value.tolist() == kept[mode]  # small integers are exact

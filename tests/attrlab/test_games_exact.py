@@ -21,6 +21,7 @@ from attrlab.games import (
     shapley_from_moebius,
     shapley_of_table,
 )
+from attrlab.games import exact as exact_values
 from synthetic import oracles
 from tests import reference
 from tests.attrlab.ragged_games import CLOSE, ragged
@@ -182,3 +183,25 @@ def test_progress_covers_all_tables():
     total = int(np.sum(2 ** game.live.sum(1).numpy()))
     assert seen[-1] == (total, total)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize("within", [1, 2, 4])
+def test_values_do_not_depend_on_how_many_coalitions_the_algebra_takes_at_a_time(monkeypatch, within):
+    table = torch.randn(2, 1 << 6, generator=torch.Generator().manual_seed(within), dtype=torch.float64)
+    wanted = shapley_from_moebius(moebius(table))
+    exact_values._weights.cache_clear()
+    monkeypatch.setattr(exact_values, "DIFFERENCES", within)
+    found = shapley_of_table(table)
+    exact_values._weights.cache_clear()
+    torch.testing.assert_close(found, wanted, atol=CLOSE, rtol=0)
+
+
+def test_a_table_that_is_filled_in_blocks_is_the_whole_table(monkeypatch):
+    game = table_game(lambda x: x.cumprod(1).sum(1) + x[:, 3] * x[:, 5], 7)
+    (whole,) = coalition_values(game)
+    seen = []
+    monkeypatch.setattr(exact_values, "BLOCK", 9)
+    (found,) = coalition_values(game, progress=lambda done, total: seen.append((done, total)))
+    torch.testing.assert_close(found.values, whole.values, atol=CLOSE, rtol=0)
+    assert seen[-1] == (128, 128)
+    assert seen == sorted(seen)

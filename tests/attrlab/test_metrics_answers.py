@@ -49,6 +49,21 @@ def test_a_repeated_question_sends_nothing_through_the_model():
     assert sum(calls) == asked
 
 
+@given(seed=st.integers(0, 10**6), asks=st.integers(2, 12))
+@settings(max_examples=15, deadline=None)
+def test_whatever_was_asked_in_whatever_pieces_is_known_once_and_for_all(seed, asks):
+    game = ragged(seed)
+    known, generator = Answers(game), torch.Generator().manual_seed(seed)
+    everything = plans(game, seed)[2]
+    kept, sample = everything.keep(torch.arange(len(everything))), everything.sample
+    for _ in range(asks):
+        some = torch.randint(len(everything), (3,), generator=generator)
+        part = Masks(sample=sample[some], mask=kept[some])
+        torch.testing.assert_close(known.ask(part), evaluate(game, part).logits, atol=CLOSE, rtol=0)
+    known.ask(everything)
+    assert known.forwards == evaluate(game, everything).forwards  # each distinct kept set once, whichever piece brought it
+
+
 def test_beyond_its_limit_a_game_answers_and_forgets(monkeypatch):
     monkeypatch.setattr(answers_of_games, "LIMIT", 0)
     game = ragged(4)
