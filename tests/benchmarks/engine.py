@@ -133,7 +133,7 @@ def makers(device: str) -> dict[str, Callable[[], Row]]:
     large = (65536, 262144) if on_cuda else (2048, 4096, 8192, 16384)
     return {
         "curves small": partial(curve_images, 512 if on_cuda else 64, "small", "1.15", device, small),
-        "curves residual": partial(curve_images, 64 if on_cuda else 4, "residual", "1.05", device, small),
+        "curves residual": partial(curve_images, 64 if on_cuda else 8, "residual", "1.05", device, small),
         "curves hand-set": partial(curve_images, 512 if on_cuda else 64, "hand-set", "1.15", device, small),
         "sparse images": partial(curve_sparse, 4, device, small),
         "graphs 61": partial(curve_graphs, 60, device, (*small, 256, 512, 1024)),

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from attrlab.games import Game, Policy, make_game
 
 
-def images(rows: int, device: str, *, kind: str = "small") -> tuple[nn.Module, Game, Tensor]:
+def images(rows: int, device: str, *, kind: str = "small", model: nn.Module | None = None) -> tuple[nn.Module, Game, Tensor]:
     """A network on 3 x 32 x 32, a game whose players are pixels, and an attribution."""
     generator = torch.Generator().manual_seed(0)
-    model = {"small": small, "residual": residual, "hand-set": hand_set}[kind]().eval().requires_grad_(False).to(device)
+    model = model or {"small": small, "residual": residual, "hand-set": hand_set}[kind]()
+    model = model.eval().requires_grad_(False).to(device)
     inputs = torch.randn(rows, 3, 32, 32, generator=generator).to(device)
     mask = torch.arange(1024).view(1, 1, 32, 32).expand(rows, 3, 32, 32)
     return model, game(model, inputs, mask), torch.randn(rows, 1024, generator=generator).to(device)
