@@ -44,8 +44,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "lime": ("regression", "                      +  -  +  -  +  +  +  .  -  -  .  +  .  -"),
     "lime_lasso": ("regression", "                -  -  -  -  +  +  +  .  .  -  .  +  -  ."),
     "rise_players": ("average", "                 -  -  +  -  +  +  +  +  -  -  -  +  -  -"),
-    "mask": ("mask", "                            -  +  -  -  -  -  -  -  +  -  -  .  -  -"),
-    "extremal_perturbation": ("area", "           .  -  -  -  .  .  -  .  +  -  .  .  -  -"),
+    "mask": ("mask", "                            -  .  -  -  -  -  -  -  .  -  -  .  -  -"),
+    "extremal_perturbation": ("area", "           .  -  -  -  .  .  -  .  .  -  .  .  -  -"),
     "igos": ("mask", "                            -  +  -  -  -  -  -  .  +  .  .  .  -  -"),
     "igos_naive_insertion": ("mask", "            .  +  -  -  -  -  -  .  +  -  .  .  -  -"),
     "igos_plus_plus": ("mask", "                  .  +  -  -  -  -  -  .  +  -  .  .  -  -"),
@@ -54,19 +54,20 @@ TABLE: dict[str, tuple[str, str]] = {
     "inverse_iba": ("bits", "                     .  .  .  .  .  .  -  .  +  .  .  .  -  ."),
     "multilayer_iba": ("bits", "                  .  .  .  .  .  .  -  .  +  .  .  .  -  ."),
     "readout_iba": ("bits", "                     .  .  .  .  .  .  -  .  +  .  .  .  -  ."),
-    "input_iba": ("bits", "                       .  .  .  .  .  .  -  .  +  .  .  .  -  ."),
+    "input_iba": ("bits", "                       .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
     "input_iba_lite": ("bits", "                  .  .  .  .  .  .  -  .  +  .  .  .  -  ."),
     "pathway_gradient": ("pathway", "             -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
     "pathway_gradient_integrated": ("pathway", "  -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
     "prune_gradient": ("pathway", "               -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
-    "cdrp_gradient": ("pathway", "                -  +  -  +  +  -  +  -  -  -  -  -  -  -"),
+    "cdrp_gradient": ("pathway", "                -  .  -  .  .  -  .  -  -  -  -  -  -  -"),
     "instance_grad_cam": ("map", "               .  .  .  .  .  .  .  .  .  .  .  .  .  ."),
     "instance_regression_iba": ("bits", "         .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
     "instance_inverse_iba": ("bits", "            .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
     "instance_input_iba": ("bits", "              .  .  .  .  .  .  -  .  .  .  .  .  -  ."),
 }
 """Of each method the kind of thing it is, and for each column: + holds, - is violated, n holds for x >= x' = 0, h holds without biases,
-. is left open."""
+. is left open. What holds of a method that takes hundreds of steps a call is not claimed, as a search would take minutes; the slow table of
+the tests asks it in a light setting."""
 
 CONDITIONS = {"n": ("nonnegative_inputs",), "h": ("positively_homogeneous", "additive")}
 
@@ -130,7 +131,6 @@ BECAUSE: dict[str, dict[str, str]] = {
         "-": "parts that cancel in the function are signed apart",
         "-pathway": "the neuron that is kept may be one that f falls with",
         "+mask": "a mask is at most 1, so what it removes is never negative",
-        "+area": "a mask is never negative",
         "+bits": "bits, and shares, are never negative",
     },
     "proportionality": {
