@@ -24,7 +24,7 @@ from attrlab.judge import Examination, examine
 from attrlab.method import Method, player_scores
 from evaluations.kinked_paths import runs_along_a_kink
 from evaluations.refined import explained
-from evaluations.small_cases import VALUES, WIDTH, Block, blocks, can_enumerate
+from evaluations.small_cases import VALUES, VALUES_OF_THREE, WIDTH, Block, blocks, can_enumerate
 from evaluations.small_graph_cases import ANSWERED as OF_GRAPHS
 from evaluations.small_graph_cases import EVERY_NUMBERING, GraphBlock, GraphSize, graph_blocks
 from evaluations.small_graph_cases import WIDTH as GRAPH_WIDTH
@@ -169,7 +169,8 @@ def exhaust(
 
 def _lattice_of(axiom: Axiom, sizes: tuple[Any, ...]) -> str:
     if not about_graphs(axiom):
-        return f"with x in {{{', '.join(f'{value:g}' for value in VALUES)}}}^d"
+        three = f", {{{', '.join(f'{value:g}' for value in VALUES_OF_THREE)}}}^3" if any(size[0] == 3 for size in sizes) else ""
+        return f"with x in {{{', '.join(f'{value:g}' for value in VALUES)}}}^d{three}"
     once = "in every numbering" if axiom.name == EVERY_NUMBERING else "up to isomorphism"
     return f"on all graphs of {sizes[0][1]} to {sizes[-1][1]} nodes {once} with features in {{-1, 1}}, edges or nodes being the players"
 
