@@ -17,7 +17,7 @@ from networks import graphs, images, sparse_images, table
 from side_by_side import Row, Work, compare
 from torch import Tensor, nn
 
-from attrlab.games import Levels, concatenate, curve, evaluate, rank, shapley, shapley_of_table
+from attrlab.games import Game, Levels, concatenate, curve, evaluate, rank, shapley, shapley_of_table
 from attrlab.games.curves import Mode
 from attrlab.games.policy import keep_freed_memory
 from attrlab.metrics import METRICS
@@ -43,6 +43,23 @@ def bounds(model: nn.Module, inputs: Tensor, total: int, batches: tuple[int, ...
     """Bare forwards at several batch sizes, for images in both layouts."""
     layouts = (False, True) if inputs.dim() == 4 else (False,)
     return tuple(partial(forwards, model, inputs, total, batch, channels_last=last) for batch in batches for last in layouts)
+
+
+def written_once(model: nn.Module, inputs: Tensor, total: int, batch: int, *, channels_last: bool) -> None:
+    """As many forwards, each batch written by one copy into fresh memory: the least that making inputs can cost."""
+    row = inputs[0].permute(1, 2, 0).contiguous().permute(2, 0, 1) if channels_last else inputs[0].contiguous()
+    shape = (inputs.shape[2], inputs.shape[3], inputs.shape[1]) if channels_last else inputs.shape[1:]
+    with torch.no_grad():
+        for start in range(0, total, batch):
+            fresh = inputs.new_empty(min(batch, total - start), *shape)
+            model((fresh.permute(0, 3, 1, 2) if channels_last else fresh).copy_(row))
+
+
+def floor(made: tuple[nn.Module, Game], total: int, batch: int, batches: tuple[int, ...], name: str) -> Row:
+    """What no engine can go below, beside the same bound: the price of inputs that do not lie in the cache already."""
+    model, game = made
+    work = partial(written_once, model, game.inputs, total, batch, channels_last=game.inputs.dim() == 4)
+    return Row(name=f"inputs written once, {name}", work=work, bounds=bounds(model, game.inputs, total, batches), target="-")
 
 
 def curve_images(rows: int, kind: str, target: str, device: str, batches: tuple[int, ...]) -> Row:
@@ -142,6 +159,10 @@ def makers(device: str) -> dict[str, Callable[[], Row]]:
         "exact shapley 20": partial(exact_table, 20, device, large),
         "table algebra": partial(algebra, 20, device, large),
         "alignment": partial(alignment, device, small),
+        "floor small": lambda: floor(images(64, device)[:2], 64 * 128, small[1], small, "small network"),
+        "floor hand-set": lambda: floor(images(64, device, kind="hand-set")[:2], 64 * 128, small[2], small, "hand-set network"),
+        "floor graphs": lambda: floor(graphs(32, 25, 60, device), 32 * 61, 512, (256, 512, 1024), "61 edge deletions"),
+        "floor table": lambda: floor(table(18, 64, device), 2**18, large[1], large, "18 players"),
     }
 
 
