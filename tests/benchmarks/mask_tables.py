@@ -1,8 +1,9 @@
 """The tables of the paper of iGOS++, in kind, on a small network trained on digits: three sizes of mask, the ablation, and the objective.
 
 Run as `python tests/benchmarks/mask_tables.py [sizes [METHOD ...]] [ablation] [objective] [reached] [first_steps]`, all parts without
-arguments. Deletion (lower is better) and insertion (higher is better) are areas over pixels, in probability. Settings other than the papers'
-are chosen on digits of their own, by insertion - deletion, and digits that choose are not scored. Designed worlds are `judged_masks.py`.
+arguments. Deletion (lower is better) and insertion (higher is better) are areas over pixels, in probability. Settings other than the
+papers' are chosen on digits of their own, by insertion - deletion, and digits that choose are not scored. Designed worlds are
+`judged_masks.py`.
 """
 
 from __future__ import annotations
@@ -201,7 +202,8 @@ def objective() -> None:
     """
     model, _, _, rows, offers = digits()
     one = Descent(objective="naive", noise=0.0)
-    print("\n### Digits, 16 x 16: objectives reached\n\n| descent | penalty | first step | steps | of one mask | its own | both masks 0 |")
+    print("\n### Digits, 16 x 16: objectives reached\n")
+    print("| descent | penalty | first step | steps | of one mask | its own | both masks 0 |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for kind in ("naive", "product"):
         for times in (1, 2) if kind == "product" else (1,):
@@ -217,9 +219,8 @@ def objective() -> None:
 def first_steps() -> None:
     """The objective of iGOS++ from several first steps, on digits that are scored nowhere."""
     model, _, _, rows, offers = digits(first=24)
-    print(
-        "\n### Digits that choose: the first step of iGOS++\n\n| first step | its objective | removed | both masks 0 |\n|---:|---:|---:|---:|"
-    )
+    print("\n### Digits that choose: the first step of iGOS++\n")
+    print("| first step | its objective | removed | both masks 0 |\n|---:|---:|---:|---:|")
     for start in (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3):
         descent = Descent(armijo=Armijo(start=start))
         found = integrated_masks(model, rows, **_question(offers), descent=descent, size=SIDE, bounded="softmax")
