@@ -1,7 +1,7 @@
 """Tests run on one thread, two on networks of this size being 10 to 40 times slower, and draw the same cases in every run.
 
-A change is judged by the same cases as the one before it, so that a red test speaks of the change. New cases are drawn where they are asked for:
-`pytest tests/ --hypothesis-profile=search`, with `--hypothesis-seed` for a run that can be repeated.
+A change is judged by the same cases as the one before it, so that a red test speaks of the change. New cases are drawn where they are
+asked for: `pytest tests/ --hypothesis-profile=search`, with `--hypothesis-seed` for a run that can be repeated.
 """
 
 from __future__ import annotations
