@@ -46,6 +46,7 @@ def _without_small_networks(axiom: Axiom, environments: tuple[str, ...], seed: i
         seed=seed,
         seeds=1,
         unclaimed=False,
+        chosen=False,
         named=False,
         refuted=(axiom.name,),
         scope="none",

@@ -43,6 +43,7 @@ class Laboratory:
     seed: int
     seeds: int  # of the noise of stochastic methods
     unclaimed: bool
+    chosen: bool  # whether the methods were asked for by name
     named: bool  # whether the environments were asked for by name
     refuted: tuple[str, ...]  # axioms that a counterexample is looked for, whatever is claimed
     scope: str  # the networks that are enumerated for that
@@ -71,6 +72,7 @@ class Laboratory:
             seed=_at_least("--attrlab-seed", options.attrlab_seed, 0),
             seeds=_seeds(options),
             unclaimed=options.attrlab_unclaimed,
+            chosen=bool(options.attrlab_method),
             named=bool(options.attrlab_environment),
             refuted=_axioms(options.attrlab_refute),
             scope=_scope(options.attrlab_scope),
@@ -111,6 +113,15 @@ class Laboratory:
         The contract is about behaviour on a kind of row, not about functions, so some worlds of each kind stand for the rest.
         """
         return self._ranking() if self.named else self.some(self._ranking(), shown=SHOWN if self.everywhere else 1)
+
+    def judging(self, *, otherwise: Iterable[str]) -> tuple[str, ...]:
+        """The environments on which the evaluations themselves are judged: those named, or `otherwise` where none is.
+
+        None where methods are named too: the run is then about those methods on those environments.
+        """
+        if self.named:
+            return () if self.chosen else self.scored()
+        return tuple(id for id in otherwise if id in self.environments)
 
     def header(self) -> str:
         """One line that says what is evaluated."""

@@ -42,15 +42,13 @@ CELL = "reliability"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per environment; what is judged is the laboratory, not the methods that were asked for."""
     laboratory = laboratory_of(metafunc.config)
-    cells.parametrize(metafunc, (cells.Cell(method=CEILING, subject=CELL, environment=id) for id in _places(laboratory, metafunc)))
+    about_graphs = "model_free" in metafunc.function.__name__
+    places = _graphs(laboratory) if about_graphs else laboratory.judging(otherwise=WORLDS)
+    cells.parametrize(metafunc, (cells.Cell(method=CEILING, subject=CELL, environment=id) for id in places))
 
 
-def _places(laboratory: Laboratory, metafunc: pytest.Metafunc) -> Iterator[str]:
-    """The environments asked for by name, or `WORLDS`; graphs alone where model-free scores are asked about."""
-    graphs = "model_free" in metafunc.function.__name__
-    for id in laboratory.scored() if laboratory.named or graphs else WORLDS:
-        if id in laboratory.environments and (not graphs or laboratory.stage(id).environment.modality == "graph"):
-            yield id
+def _graphs(laboratory: Laboratory) -> Iterator[str]:
+    return (id for id in laboratory.scored() if laboratory.stage(id).environment.modality == "graph")
 
 
 def test_what_the_truth_says_of_evaluations_is_recorded(cell: cells.Cell, laboratory: Laboratory, request: pytest.FixtureRequest) -> None:

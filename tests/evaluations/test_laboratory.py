@@ -93,6 +93,12 @@ def test_a_stochastic_method_has_three_seeds_where_it_is_named_one_in_the_catalo
     assert [laboratory(**options).seeds for options in asked] == [3, 1, 5, 2]
 
 
+def test_evaluations_are_judged_by_the_truth_unless_the_run_is_about_named_methods_on_named_worlds():
+    method, world = {"method": ["gradient"]}, {"environment": ["parity-v1"]}
+    found = [laboratory(**options).judging(otherwise=["additive-v1"]) for options in ({}, method, world, method | world)]
+    assert found == [("additive-v1",), ("additive-v1",), ("parity-v1",), ()]
+
+
 def test_witnesses_are_not_scored():
     opened = laboratory(everywhere=True)
     assert set(opened.environments) - set(opened.scored()) == {id for id in environment_ids() if "witness" in id}

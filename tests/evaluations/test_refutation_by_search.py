@@ -44,6 +44,7 @@ def nowhere(axiom: str, *, scope: str, limit_s: float = 20.0, examples: int = 60
         seed=0,
         seeds=1,
         unclaimed=False,
+        chosen=False,
         named=False,
         refuted=(axiom,),
         scope=scope,
