@@ -12,7 +12,7 @@ from torch import nn
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.methods.patching import attribution_patched_effects, patched_effects, relevance_patched_effects
 from attrlab.methods.token_patching import activation_patching, attribution_patching, relp
-from synthetic import make_environment
+from tests.attrlab.patched_rows import DIRECTIONS, batch_of, drawn, effects_of
 from tests.reference_sequences import Block, handed_on, patched
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}  # float64 rounding over a few hundred terms
@@ -31,20 +31,6 @@ CIRCUITS = [
 circuits = pytest.mark.parametrize(("id", "knobs"), CIRCUITS, ids=[f"{id} {knobs}" for id, knobs in CIRCUITS])
 PREDICTIONS = {"attribution": attribution_patched_effects, "relevance": relevance_patched_effects}
 predictions = pytest.mark.parametrize("predict", PREDICTIONS.values(), ids=PREDICTIONS)
-DIRECTIONS = ("noising", "denoising")
-
-
-def batch_of(id, n=30, **knobs):
-    environment = make_environment(id, **knobs)
-    return environment, environment.sample(n, torch.Generator().manual_seed(0))
-
-
-def effects_of(method, environment, batch, **settings):
-    return method(environment.model, batch.inputs, target=batch.target, baseline=batch.baseline, **settings)
-
-
-def drawn(generator, *shape):
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def pearson(found, wanted):

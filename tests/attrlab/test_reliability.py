@@ -13,31 +13,15 @@ from attrlab.games import keep_baseline
 from attrlab.metrics import METRICS
 from attrlab.metrics.answers import Answers
 from attrlab.metrics.reliability import candidates
-from attrlab.record import Judgement, MeanCurve, Run
+from attrlab.record import MeanCurve, Run
 from attrlab.reliability import IMPUTED, Bounds, grade, imputers_of, judge, judged, kind_of, parted, sentence, settled, trial, unseen_share
 from attrlab.reliability.command import run, study
 from attrlab.reliability.soundness_bias import biases_of
 from attrlab.study import CONVENTION, measure, model_free, prepare
+from tests.attrlab.judgements import TRUSTED
 
 PANEL = ("random", "constant", "gradient", "occlusion", "integrated_gradients")
 CLOSE = 1e-9  # sums of some hundred float64 terms of order 1
-
-TRUSTED = Judgement(
-    evaluation="m",
-    question="game",
-    environment="linear-v1",
-    modality="table",
-    kind="additive",
-    imputer="baseline",
-    truth_wins=1.0,
-    truth_gain=(0.1, 0.2),
-    random_wins=1.0,
-    random_gain=(0.1, 0.2),
-    kendall=0.9,
-    methods=5,
-    ladder=1.0,
-    rows=12,
-)
 
 
 @pytest.fixture(scope="module")

@@ -6,23 +6,11 @@ import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from attrlab.record import Bias, Judgement, Run
+from attrlab.record import Judgement, Run
 from attrlab.reliability.command import write_tables
 from attrlab.report.bias_table import bias_figure, bias_markdown
+from tests.attrlab.judgements import WRITTEN_OFF as ONE
 
-ONE = Bias(
-    evaluation="soundness",
-    environment="a-v1",
-    attribution="truth",
-    threshold=0.01,
-    performance="probability",
-    imputer="baseline",
-    estimate=0.6,
-    exact=1.0,
-    bias=-0.4,
-    interval=(-0.5, -0.3),
-    rows=4,
-)
 OTHER = replace(ONE, environment="b-v1", bias=-0.2, interval=(-0.3, -0.1))
 HIGHER = [replace(one, threshold=0.1, bias=one.bias - 0.1) for one in (ONE, OTHER)]
 

@@ -10,7 +10,7 @@ import torch
 
 from attrlab.metrics import METRICS
 from attrlab.metrics.perturbation import mean_over_rows
-from attrlab.record import Bias, Judgement, MeanCurve, Run, Score
+from attrlab.record import Bias, MeanCurve, Run, Score
 from attrlab.registry import find_method
 from attrlab.report.biases import bias_section
 from attrlab.report.curves import SHOWN, area, chosen, curve_section
@@ -20,25 +20,11 @@ from attrlab.report.page import render_page
 from attrlab.report.reliability import section
 from attrlab.report.scoreboard import ranks_of, scoreboards
 from attrlab.study import curves, measure, prepare
+from tests.attrlab.judgements import TRUSTED as ONE
+from tests.attrlab.judgements import WRITTEN_OFF
 
 CLOSE = 1e-9  # sums of a few dozen float64 terms of order 1
 
-ONE = Judgement(
-    evaluation="deletion",
-    question="game",
-    environment="linear-v1",
-    modality="table",
-    kind="additive",
-    imputer="baseline",
-    truth_wins=1.0,
-    truth_gain=(0.1, 0.2),
-    random_wins=1.0,
-    random_gain=(0.1, 0.2),
-    kendall=0.9,
-    methods=5,
-    ladder=1.0,
-    rows=12,
-)
 BLIND = replace(ONE, environment="other-v1", truth_gain=(-0.1, 0.1), kendall=0.1)
 CURVE = MeanCurve(method="m", environment="e", mode="deletion", fractions=(0.0, 0.5, 1.0), values=(1.0, 0.5, 0.0))
 
@@ -120,19 +106,7 @@ def test_the_page_of_judgements_escapes_what_strangers_name():
 
 
 def test_the_page_of_biases_says_what_is_written_off_and_the_page_of_curves_draws_them():
-    bias = Bias(
-        evaluation="soundness",
-        environment="e",
-        attribution="truth",
-        threshold=0.01,
-        performance="probability",
-        imputer="baseline",
-        estimate=0.6,
-        exact=1.0,
-        bias=-0.4,
-        interval=(-0.5, -0.3),
-        rows=4,
-    )
+    bias = WRITTEN_OFF
     assert "writes off 0.40 in the median" in bias_section([bias])["sentence"]
     page = render_page(Run(verdicts=(), scores=(), biases=(bias,), curves=(CURVE,)))
     assert "-0.40" in page

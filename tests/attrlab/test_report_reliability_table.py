@@ -7,27 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from attrlab.record import Judgement, Run
+from attrlab.record import Run
 from attrlab.report.reliability import section
 from attrlab.report.reliability_table import agreement_of_seeds, contradicted, markdown_of, tau_over_seeds
+from tests.attrlab.judgements import TRUSTED as ONE
 
-ONE = Judgement(
-    evaluation="deletion",
-    question="game",
-    environment="linear-v1",
-    modality="table",
-    kind="additive",
-    imputer="baseline",
-    unseen=0.0,
-    truth_wins=1.0,
-    truth_gain=(0.1, 0.2),
-    random_wins=1.0,
-    random_gain=(0.1, 0.2),
-    kendall=0.9,
-    methods=5,
-    ladder=1.0,
-    rows=12,
-)
 OTHER = replace(ONE, seed=1, kendall=0.7)
 BLIND = replace(ONE, environment="parity-v1", truth_gain=(-0.1, 0.1), kendall=0.1)
 UNSURE = replace(BLIND, seed=1, truth_gain=(0.1, 0.2), kendall=0.3)

@@ -11,25 +11,10 @@ from attrlab.methods.coalitions import occlusion
 from attrlab.methods.gradients import gradient
 from attrlab.methods.interception import propagate
 from attrlab.methods.token_patching import activation_patching, attribution_patching, relp
-from synthetic import make_environment
+from tests.attrlab.patched_rows import DIRECTIONS, batch_of, drawn
 from tests.reference_sequences import Block
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}  # float64 rounding over a few hundred terms
-
-DIRECTIONS = ("noising", "denoising")
-
-
-def batch_of(id, n=30, **knobs):
-    environment = make_environment(id, **knobs)
-    return environment, environment.sample(n, torch.Generator().manual_seed(0))
-
-
-def effects_of(method, environment, batch, **settings):
-    return method(environment.model, batch.inputs, target=batch.target, baseline=batch.baseline, **settings)
-
-
-def drawn(generator, *shape):
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("id", ["lookup-v1", "decoy-head-v1", "bag-of-patches-v1"])
