@@ -10,7 +10,7 @@ import torch
 
 from attrlab.metrics import METRICS
 from attrlab.metrics.perturbation import mean_over_rows
-from attrlab.record import Bias, MeanCurve, Run, Score
+from attrlab.record import MeanCurve, Run, Score
 from attrlab.registry import find_method
 from attrlab.report.biases import bias_section
 from attrlab.report.curves import SHOWN, area, chosen, curve_section
@@ -115,18 +115,8 @@ def test_the_page_of_biases_says_what_is_written_off_and_the_page_of_curves_draw
 
 
 def test_an_undefined_bias_is_a_dash():
-    bias = Bias(
-        evaluation="soundness",
-        environment="e",
-        attribution="truth",
-        threshold=0.01,
-        performance="effect",
-        imputer="baseline",
-        estimate=math.nan,
-        exact=math.nan,
-        bias=math.nan,
-        interval=(math.nan, math.nan),
-        rows=0,
+    bias = replace(
+        WRITTEN_OFF, performance="effect", estimate=math.nan, exact=math.nan, bias=math.nan, interval=(math.nan, math.nan), rows=0
     )
     assert bias_section([bias])["criteria"]["rows"][0][2][0]["text"] == "–"
 

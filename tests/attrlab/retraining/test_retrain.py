@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from importlib import util
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,9 @@ from attrlab.registry import find_method
 from attrlab.retraining import KAR, ROAR, Data, Protocol, Retraining, Settings, Training, arrays, retrain, romie_and_rolie, world
 from attrlab.retraining.data import Split
 from attrlab.retraining.layout import lay_out
+from tests.attrlab.retraining import small_studies as small
 
-SMALL = Path(__file__).with_name("small_studies.py")
-spec = util.spec_from_file_location("small_studies", SMALL)
-assert spec is not None
-assert spec.loader is not None
-small = util.module_from_spec(spec)
-spec.loader.exec_module(small)
+SMALL = Path(small.__file__)
 
 
 def table_of(study: Retraining) -> list[object]:
