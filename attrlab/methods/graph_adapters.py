@@ -234,17 +234,25 @@ def _trained(drawn: list[Sparse], classes: list[int], epochs: int, lr: float) ->
     from torch_geometric.explain import PGExplainer
 
     algorithm = PGExplainer(epochs=epochs, lr=lr).to(drawn[0].data.x)
+    connected = [(one, target) for one, target in zip(drawn, classes, strict=True) if len(one.receiver)]
+    for one, _ in connected[:1]:
+        _require_embeddings(one)
     for epoch in range(epochs):
-        for one, target in zip(drawn, classes, strict=True):
-            if not len(one.receiver):
-                continue
+        for one, target in connected:
             explainer_of(algorithm, one, True, "phenomenon")
             aim, data = aim_of(one, target), one.data
-            try:
-                algorithm.train(epoch, one.network, data.x, data.edge_index, target=aim, edge_weight=data.edge_weight)
-            except IndexError as error:
-                raise NotApplicable(
-                    "torch-geometric takes the output of the last message-passing layer for the embeddings of nodes, and here that is the "
-                    "answer for the whole graph; a pooling layer of its own makes it apply"
-                ) from error
+            algorithm.train(epoch, one.network, data.x, data.edge_index, target=aim, edge_weight=data.edge_weight)
     return algorithm
+
+
+def _require_embeddings(one: Sparse) -> None:
+    """Refuse before the library indexes too far: on CUDA that is no error to be caught, but the end of the device's context."""
+    from torch_geometric.utils import get_embeddings
+
+    data = one.data
+    found = get_embeddings(one.network, data.x, data.edge_index, edge_weight=data.edge_weight)
+    if not found or len(found[-1]) < len(data.x):
+        raise NotApplicable(
+            "torch-geometric takes the output of the last message-passing layer for the embeddings of nodes, and here that is the "
+            "answer for the whole graph; a pooling layer of its own makes it apply"
+        )

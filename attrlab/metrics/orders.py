@@ -234,8 +234,8 @@ def _exact_blocks(game: Game, ranked: Ranking, begin: Tensor, inside: Tensor) ->
     live = game.live.gather(1, ranked.order) & ranked.inside()
     before = torch.cat([torch.zeros_like(ranked.count).unsqueeze(1), live.long().cumsum(1)], 1)
     behind = before.gather(1, ranked.last + 1) - before.gather(1, ranked.first)
-    needed = torch.zeros_like(live).scatter_reduce_(1, begin.clamp(max=live.shape[1] - 1), inside, "amax")
-    heads = needed & (ranked.first == _positions(ranked)) & ranked.inside() & (behind <= EXACT)
+    needed = torch.zeros_like(live.byte()).scatter_reduce_(1, begin.clamp(max=live.shape[1] - 1), inside.byte(), "amax")  # no bits on CUDA
+    heads = needed.bool() & (ranked.first == _positions(ranked)) & ranked.inside() & (behind <= EXACT)
     row, start = heads.nonzero(as_tuple=True)
     at = torch.full_like(ranked.order, -1)
     at[row, start] = torch.arange(len(row), device=live.device)

@@ -42,18 +42,19 @@ def learn(
 ) -> Mapping[str, nn.Module]:
     """Networks that learnt "true" labels, the "same" ones from another start, and "permuted" ones, in this number type.
 
-    A CNN on images, an MLP on all entries of any other row: one that can learn by heart.
+    A CNN on images, an MLP on all entries of any other row: one that can learn by heart. They are trained on the CPU and then moved, so
+    that every device explains the same networks.
 
     Raises:
         NotApplicable: if the world's network gives rows no two clear classes, too few distinct rows, or a label set was not learnt.
     """
     inputs, labels, classes = _rows(environment, rows)
-    inputs, labels = inputs.to(device, torch.float32), labels.to(device)
-    permuted = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED)).to(device)]
+    inputs = inputs.float()
+    permuted = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED))]
     network = _network(environment.modality, inputs[0], classes)
     told = {"true": labels, "same": labels, "permuted": permuted}
     return {
-        name: _trained(environment.id, network, inputs, wanted, seed=seed, training=training).to(dtype)
+        name: _trained(environment.id, network, inputs, wanted, seed=seed, training=training).to(device, dtype)
         for seed, (name, wanted) in enumerate(told.items())
     }
 
