@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Write = Callable[[int, int, Tensor | int, Tensor], None]
-"""write(begin, end, sample, out): what share of each entry the chosen jobs from `begin` to `end` keep, 0 to 1, into `out` (rows, entries).
-`sample` are their rows of the game, (rows,) int64, or the one row that all ask about."""
+Asked = Tensor | range
+"""The rows of the game that jobs ask about: (jobs,) int64, or rows that follow each other, each asked about equally often in succession."""
+
+Write = Callable[[int, int, Asked, Tensor], None]
+"""write(begin, end, sample, out): what share of each entry the chosen jobs from `begin` to `end` keep, 0 to 1, into `out` (jobs, entries),
+`sample` being their rows of the game."""
 
 Fill = Callable[[int, int, Tensor], Tensor]
 """fill(begin, end, out): the inputs of the chosen jobs from `begin` to `end`, written into `out` (rows, entries) and returned."""
@@ -48,7 +51,7 @@ class Entries:
 
     def of_row(
         self,
-        row: Tensor | int,
+        row: int,
     ) -> Tensor:  # (entries,) int64
         """The owners in one row, or the ones that all rows share."""
         return self.owner[row] if len(self.owner) > 1 else self.owner[0]
@@ -72,7 +75,6 @@ class Keeping(Protocol):
         """The kept sets of some jobs: (rows, players)."""
 
 
-@runtime_checkable
 class Written(Protocol):
     """A plan that can write shares of entries without making kept sets of players first."""
 
@@ -84,7 +86,6 @@ class Written(Protocol):
         """How the shares of the chosen jobs are written, or None where `entries` do not allow for it."""
 
 
-@runtime_checkable
 class Filled(Protocol):
     """A plan that can write inputs without writing shares first, where what is absent takes the baseline."""
 
@@ -104,14 +105,14 @@ def writer(
     chosen: Tensor,  # (rows,) int64, in [0, jobs), ascending
 ) -> Write:
     """How the shares of the chosen jobs of a plan are written: its own way, or from its kept sets."""
-    own = jobs.writer(entries, chosen) if isinstance(jobs, Written) else None
+    own: Write | None = jobs.writer(entries, chosen) if hasattr(jobs, "writer") else None  # `Written`, at a tenth of isinstance's time
     return own or _from_players(jobs, entries, chosen)
 
 
 def _from_players(jobs: Keeping, entries: Entries, chosen: Tensor) -> Write:
     """From players to the entries they own, a chunk at a time."""
 
-    def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
+    def write(begin: int, end: int, sample: Asked, out: Tensor) -> None:
         shares = jobs.keep(chosen[begin:end])
         if entries.repeats == 1:
             out.copy_(_numbers(shares))
@@ -119,12 +120,31 @@ def _from_players(jobs: Keeping, entries: Entries, chosen: Tensor) -> Write:
         shares = _numbers(shares).to(entries.dtype)
         if entries.repeats == 0:
             shares = torch.nn.functional.pad(shares, (0, 1), value=1.0)
-        if len(entries.owner) == 1 or isinstance(sample, int):
-            torch.index_select(shares, 1, entries.of_row(sample), out=out)
+        if len(entries.owner) == 1 or (isinstance(sample, range) and len(sample) == 1):
+            torch.index_select(shares, 1, entries.of_row(sample[0] if isinstance(sample, range) else 0), out=out)
+        elif isinstance(sample, range):
+            out = in_succession(out, sample)
+            torch.gather(in_succession(shares, sample), 2, stretch(entries.owner, sample).expand_as(out), out=out)
         else:
             torch.gather(shares, 1, entries.owner.index_select(0, sample), out=out)
 
     return write
+
+
+def in_succession(
+    jobs: Tensor,  # (jobs, entries)
+    sample: range,
+) -> Tensor:  # (rows, times, entries)
+    """What belongs to jobs, by the rows that they ask about in succession."""
+    return jobs.view(len(sample), -1, jobs.shape[1])
+
+
+def stretch(
+    rows: Tensor,  # (batch or 1, entries)
+    sample: range,
+) -> Tensor:  # (rows or 1, 1, entries)
+    """What belongs to rows of the game, for the ones that jobs ask about; a single row stands for all."""
+    return (rows if len(rows) == 1 else rows[sample.start : sample.stop]).unsqueeze(1)
 
 
 def _numbers(keep: Tensor) -> Tensor:

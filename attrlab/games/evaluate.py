@@ -36,6 +36,9 @@ LARGEST_CUDA = 2**20
 FIRST = 17
 """Rows of the first chunk, by which a row's footprint is measured; a prime, so that a parameter is seldom taken for a batch."""
 
+EVENLY = 4
+"""Chunks by which what remains is cut evenly at the end."""
+
 FIRST_BYTES = 2**18
 """Bytes of inputs that the first chunk may have where no target is stated, whatever the network does: a small plan is one chunk."""
 
@@ -106,22 +109,24 @@ def _forward(game: Game, jobs: Jobs, chosen: Tensor, sample: Tensor, progress: P
     """Send the chosen jobs through the model, chunk by chunk, and return their logits."""
     _require_whole(game, jobs, chosen)
     keep_freed_memory()
-    rows, total, done, limit = lay_out(game), len(chosen), 0, 0
-    made = maker(rows, jobs, chosen, sample)
+    total, done, limit = len(chosen), 0, int(game.found.get("limit", 0))
+    made = maker(lay_out(game), jobs, chosen, sample)
     logits: Tensor | None = None
     while done < total:
         here = even_chunk(total - done, limit) if limit else _first(game, total)
+        here = made.until(done, done + here) - done if done + here < total else here
         footprint = None if limit else Footprint(here)
         outputs = _attempt(game, partial(made, done, done + here), here, footprint)
         if outputs is None:
-            limit = _halved(game, here)
+            limit = game.found["limit"] = _halved(game, here)
             continue
         if logits is None:
             _require_targets(game, outputs.shape[1])
             logits = outputs.new_empty(total, outputs.shape[1])
         logits[done : done + here] = outputs
         done += here
-        limit = limit or fitting(game.policy.forward_bytes(), footprint, on_cuda=outputs.is_cuda)
+        if not limit:
+            limit = game.found["limit"] = fitting(game.policy.forward_bytes(), footprint, on_cuda=outputs.is_cuda)
         if progress is not None:
             progress(done, total)
     assert logits is not None, "a plan has at least one job"
@@ -132,8 +137,11 @@ def even_chunk(
     remaining: int,
     limit: int,
 ) -> int:
-    """The next chunk, at most `limit` rows, so that the remaining rows are cut evenly and none is left on its own."""
-    return math.ceil(remaining / math.ceil(remaining / limit))
+    """The next chunk, at most `limit` rows, so that none is left on its own.
+
+    There are `limit` while plenty remain, as memory of one size is had again while it is hot; the last few chunks are cut evenly.
+    """
+    return limit if remaining > EVENLY * limit else math.ceil(remaining / math.ceil(remaining / limit))
 
 
 def fitting(

@@ -8,7 +8,8 @@ images, tables and ragged graphs are one thing. What is not a player has baselin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class Game:
         players: how many players the widest row may have.
         present: which players own an entry of the row.
         live: which players can change their row's input by being absent; the others are null players of this game, exactly.
+        found: what the engine found out about the game and need not find out again; a copy with other fields starts anew.
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Game:
     live: Tensor  # (batch, players) bool
     imputer: Imputer
     policy: Policy
+    found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return self.inputs.shape[0]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput
-from attrlab.games.entries import Entries, Fill, Filled, Write, writer
+from attrlab.games.entries import Asked, Entries, Fill, Write, in_succession, stretch, writer
 
 
 class Jobs(Protocol):
@@ -96,9 +96,11 @@ class Levels:
         threshold = self.threshold.flatten()[chosen].to(entries.dtype).unsqueeze(1)
         compare = torch.lt if inserting else torch.ge
 
-        def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
-            ranks = rank[sample] if isinstance(sample, int) else torch.index_select(rank, 0, sample, out=out)
-            compare(ranks, threshold[begin:end], out=out)
+        def write(begin: int, end: int, sample: Asked, out: Tensor) -> None:
+            if isinstance(sample, range):
+                compare(stretch(rank, sample), in_succession(threshold[begin:end], sample), out=in_succession(out, sample))
+            else:
+                compare(torch.index_select(rank, 0, sample, out=out), threshold[begin:end], out=out)
 
         return write
 
@@ -153,9 +155,11 @@ class Without:
             return None
         owner, player = entries.owner.to(entries.dtype), self.player[chosen].to(entries.dtype).unsqueeze(1)
 
-        def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
-            own = owner if len(owner) == 1 else owner[sample]
-            torch.ne(own, player[begin:end], out=out)
+        def write(begin: int, end: int, sample: Asked, out: Tensor) -> None:
+            if isinstance(sample, range):
+                torch.ne(stretch(owner, sample), in_succession(player[begin:end], sample), out=in_succession(out, sample))
+            else:
+                torch.ne(owner if len(owner) == 1 else owner[sample], player[begin:end], out=out)
 
         return write
 
@@ -202,12 +206,12 @@ class Joined:
         if len(parts) == 1:
             return parts[0][2]
 
-        def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Asked, out: Tensor) -> None:
             for start, stop, own in parts:
                 first, last = max(begin, start), min(end, stop)
                 if first < last:
                     here = slice(first - begin, last - begin)
-                    own(first - start, last - start, sample if isinstance(sample, int) else sample[here], out[here])
+                    own(first - start, last - start, _asked_by(sample, here, end - begin), out[here])
 
         return write
 
@@ -252,7 +256,19 @@ class Selected:
 
     def filler(self, entries: Entries, chosen: Tensor, inputs: Tensor, baseline: Tensor) -> Fill | None:
         """The plan writes them, where it can."""
-        return self.plan.filler(entries, self.index[chosen], inputs, baseline) if isinstance(self.plan, Filled) else None
+        return self.plan.filler(entries, self.index[chosen], inputs, baseline) if hasattr(self.plan, "filler") else None
+
+
+def _asked_by(sample: Asked, here: slice, jobs: int) -> Asked:
+    """The rows that some of these jobs ask about; a cut within a row is a cut only where there is one row."""
+    if not isinstance(sample, range):
+        return sample[here]
+    times = jobs // len(sample)
+    if len(sample) == 1:
+        return sample
+    if here.start % times or here.stop % times:
+        return torch.arange(sample.start, sample.stop).repeat_interleave(times)[here]
+    return sample[here.start // times : here.stop // times]
 
 
 def concatenate(*jobs: Jobs) -> Joined:

@@ -14,16 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Filled, Keeping, Write, writer
+from attrlab.games.entries import Entries, Fill, Keeping, Write, in_succession, stretch, writer
 from attrlab.games.game import Game
 from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
 
-Make = Callable[[int, int], Tensor]
-"""make(begin, end): the inputs of some of the chosen jobs, (rows, *features), in memory of their own."""
-
-RUN = 2**14
-"""Entries of consecutive jobs about one row, on the mean, from which on it is faster to read that row in place than to copy it for each."""
+LONG = 2**14
+"""Entries of a stretch, on the mean, from which on it is faster to read its rows in place than to copy one for each job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +35,14 @@ class Rows:
 
 
 def lay_out(game: Game) -> Rows:
-    """Store the rows of `game` in the layout its policy asks for; a baseline that all rows share is stored once."""
+    """The rows of `game` in the layout its policy asks for, stored once for a game; a baseline that all rows share is a single row."""
+    if "rows" not in game.found:
+        game.found["rows"] = _laid_out(game)
+    rows: Rows = game.found["rows"]
+    return rows
+
+
+def _laid_out(game: Game) -> Rows:
     last = is_channels_last(game.inputs, game.policy)
     inputs, baseline, mask = (_stored(one, last) for one in (game.inputs, _once(game.baseline), _once(game.feature_mask)))
     owner = torch.where(mask < 0, game.players, mask).flatten(1)
@@ -46,45 +50,91 @@ def lay_out(game: Game) -> Rows:
     return Rows(inputs=inputs, baseline=baseline, entries=entries, channels_last=last, imputer=game.imputer)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Makes the inputs of chosen jobs: make(begin, end) are those of some of them, (jobs, *features), in memory of their own.
+
+    Attributes:
+        stretches: of the jobs, where their inputs are written stretch by stretch.
+    """
+
+    make: Callable[[int, int], Tensor]
+    stretches: Stretches | None = None
+
+    def __call__(self, begin: int, end: int) -> Tensor:
+        """Return the inputs of the jobs from `begin` to `end`."""
+        return self.make(begin, end)
+
+    def until(
+        self,
+        begin: int,
+        end: int,
+    ) -> int:
+        """Where a chunk that may reach from `begin` to `end` had best end: behind the last of a row's jobs, if that is beyond its half."""
+        if self.stretches is None:
+            return end
+        behind = self.stretches.row_before(end)
+        return behind if behind - begin > (end - begin) // 2 else end
+
+
 def maker(
     rows: Rows,
     jobs: Keeping,
     chosen: Tensor,  # (jobs,) int64, ascending
     sample: Tensor,  # (jobs,) int64
-) -> Make:
-    """How the inputs of the chosen jobs are made: by the plan itself, run by run of jobs about one row, or gathered."""
+) -> Maker:
+    """How the inputs of the chosen jobs are made: by the plan itself, stretch by stretch of jobs about rows in succession, or gathered."""
     if rows.imputer is not keep_baseline:
-        return partial(_imputed, rows, writer(jobs, rows.entries, chosen), sample)
+        return Maker(make=partial(_imputed, rows, writer(jobs, rows.entries, chosen), sample))
     entries, here = rows.entries.owner.shape[1], not sample.is_cuda
-    fill = (
-        jobs.filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1)) if here and isinstance(jobs, Filled) else None
-    )
+    fill: Fill | None = None
+    if here and hasattr(jobs, "filler"):  # `Filled`
+        fill = jobs.filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1))
+    stretches = None
     if fill is None:
-        write, runs = writer(jobs, rows.entries, chosen), _runs(sample, entries) if here else None
-        fill = partial(_gathered, rows, write, sample) if runs is None else partial(_by_run, rows, write, sample, runs)
+        write, stretches = writer(jobs, rows.entries, chosen), _stretches(sample, entries) if here else None
+        fill = partial(_gathered, rows, write, sample) if stretches is None else partial(_by_stretch, rows, write, sample, stretches)
 
     def make(begin: int, end: int) -> Tensor:
         return _shown(rows, fill(begin, end, rows.inputs.new_empty(end - begin, entries)))
 
-    return make
+    return Maker(make=make, stretches=stretches)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
-    """Stretches of consecutive jobs that ask about one row."""
+class Stretches:
+    """Consecutive jobs that ask about rows which follow each other, about each equally often in succession."""
 
     start: list[int]  # the first job of each
-    row: list[int]  # the row of the game
+    times: list[int]  # how often each row is asked about
+    row: list[int]  # the first row of the game
 
     def within(
         self,
         begin: int,
         end: int,
-    ) -> list[tuple[int, int, int]]:
-        """The runs between two jobs, cut off at both: (first job, behind the last one, row)."""
+    ) -> list[tuple[int, int, range]]:
+        """Which stretches lie between two jobs, (first job, behind the last, rows); what a cut leaves of a row stands apart."""
         first, last = bisect_right(self.start, begin) - 1, bisect_left(self.start, end)
-        starts = [begin, *self.start[first + 1 : last], end]
-        return list(zip(starts, starts[1:], self.row[first:last], strict=False))
+        stops = [*self.start[first + 1 : last], end]
+        found: list[tuple[int, int, range]] = []
+        for place, stop in enumerate(stops, first):
+            start, times, row = self.start[place], self.times[place], self.row[place]
+            while begin < stop:
+                at, into = divmod(begin - start, times)
+                whole = 0 if into else (stop - begin) // times
+                until = begin + whole * times if whole else min(stop, begin - into + times)
+                found.append((begin, until, range(row + at, row + at + max(whole, 1))))
+                begin = until
+        return found
+
+    def row_before(
+        self,
+        end: int,
+    ) -> int:
+        """The last job up to `end` with which the jobs about a row begin; `end` itself, where all jobs may end."""
+        place = bisect_right(self.start, end) - 1
+        return end - (end - self.start[place]) % self.times[place]
 
 
 def is_channels_last(
@@ -97,26 +147,30 @@ def is_channels_last(
     return policy.memory_format == "channels_last" or (inputs.shape[1] > 1 and inputs.dtype != torch.float64)
 
 
-def _runs(sample: Tensor, entries: int) -> Runs | None:
-    """The runs of a plan, unless they are too short to be worth it."""
+def _stretches(sample: Tensor, entries: int) -> Stretches | None:
+    """The stretches of a plan, unless they are too short to be worth it."""
     if sample.stride(0) == 0:  # one row, expanded
-        return Runs(start=[0], row=[int(sample[0])])
-    row, length = torch.unique_consecutive(sample, return_counts=True)
-    if len(sample) * entries < RUN * len(row):
+        return Stretches(start=[0], times=[len(sample)], row=[int(sample[0])])
+    row, times = torch.unique_consecutive(sample, return_counts=True)
+    first = torch.ones_like(row, dtype=torch.bool)
+    first[1:] = (row.diff() != 1) | (times.diff() != 0)
+    if len(sample) * entries < LONG * int(first.sum()):
         return None
-    return Runs(start=(length.cumsum(0) - length).tolist(), row=row.tolist())
+    start = times.cumsum(0) - times
+    return Stretches(start=start[first].tolist(), times=times[first].tolist(), row=row[first].tolist())
 
 
-def _by_run(rows: Rows, write: Write, sample: Tensor, runs: Runs, begin: int, end: int, out: Tensor) -> Tensor:
-    """Write shares and interpolate each run in place against its one row, which is read where it lies; short runs are gathered."""
-    here = runs.within(begin, end)
-    if out.numel() < RUN * len(here):
+def _by_stretch(rows: Rows, write: Write, sample: Tensor, stretches: Stretches, begin: int, end: int, out: Tensor) -> Tensor:
+    """Write shares and interpolate each stretch in place against its rows, which are read where they lie; short ones are gathered."""
+    here = stretches.within(begin, end)
+    if out.numel() < LONG * len(here):
         return _gathered(rows, write, sample, begin, end, out)
     inputs, baseline = rows.inputs.flatten(1), rows.baseline.flatten(1)
-    for first, last, row in here:
+    for first, last, asked in here:
         own = out[first - begin : last - begin]
-        write(first, last, row, own)
-        torch.lerp(baseline[row if len(baseline) > 1 else 0], inputs[row], own, out=own)
+        write(first, last, asked, own)
+        own = in_succession(own, asked)
+        torch.lerp(stretch(baseline, asked), stretch(inputs, asked), own, out=own)
     return out
 
 

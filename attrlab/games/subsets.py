@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Fill, Write
+from attrlab.games.entries import Asked, Entries, Fill, Write
 
 ALWAYS = 1 << 62
 """The bit that is on in every code: players that a code does not speak of are kept."""
 
-REPEATED, NARROW = 12, 64
+REPEATED, NARROW = 13, 64
 """Members whose subsets are written once and copied, and the entries of a row up to which that is faster than to test their bits."""
 
 
@@ -62,7 +62,7 @@ class AllSubsets:
         bits = bits.gather(1, owner.expand(len(bits), -1)).to(whole)
         bits = bits[:1] if bool((bits == bits[:1]).all()) else bits
 
-        def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Asked, out: Tensor) -> None:
             del sample
             here = chosen[begin:end]
             own = bits if len(bits) == 1 else bits.index_select(0, here >> width)

@@ -41,12 +41,17 @@ def worth(
         return _probability(logits, target.unsqueeze(1)).squeeze(1)
     if value != "logit":
         raise InvalidInput(f"value is 'logit', 'probability' or a function of (logits, target) (got {value!r})")
-    return logits.gather(1, target.unsqueeze(1)).squeeze(1)
+    return _of_target(logits, target.unsqueeze(1)).squeeze(1)
+
+
+def _of_target(numbers: Tensor, target: Tensor) -> Tensor:  # (jobs, outputs), (jobs, 1) -> (jobs, 1)
+    """One output of each job; where there is a single one it need not be looked for."""
+    return numbers if numbers.shape[1] == 1 else numbers.gather(1, target)
 
 
 def _probability(logits: Tensor, target: Tensor) -> Tensor:  # (jobs, outputs), (jobs, 1) -> (jobs, 1)
     """The softmax of one output, written out: over so few outputs torch's own takes five times as long."""
     if logits.shape[1] == 1:
-        return logits.sigmoid().gather(1, target)
+        return logits.sigmoid()
     odds = (logits - logits.amax(1, keepdim=True)).exp()
     return odds.gather(1, target) / odds.sum(1, keepdim=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.games.drawn import Drawn, all_masks, answers, equally_many
-from attrlab.games.entries import Entries, Write
+from attrlab.games.entries import Asked, Entries, Write
 from attrlab.games.game import Game, Model, make_game
 from attrlab.method import spread
 from attrlab.methods.sampling import require_at_least, require_seeds
@@ -173,7 +173,7 @@ class Grids:
         wide = self.wide.repeat_interleave(entries.repeats, 2)
         coins, down, across = (one[chosen] for one in (self.coins, self.down, self.across))
 
-        def write(begin: int, end: int, sample: Tensor | int, out: Tensor) -> None:
+        def write(begin: int, end: int, sample: Asked, out: Tensor) -> None:
             del sample
             broad = torch.bmm(coins[begin:end].to(wide.dtype), wide.index_select(0, across[begin:end]))
             torch.bmm(self.tall.index_select(0, down[begin:end]), broad, out=out.view(len(out), height, -1))

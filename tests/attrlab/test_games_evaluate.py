@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -126,13 +127,14 @@ def test_an_answer_does_not_depend_on_the_other_rows():
 
 @given(total=st.integers(1, 5000), limit=st.integers(3, 200))
 @settings(max_examples=100, deadline=None)
-def test_chunks_are_even_and_no_row_is_left_alone(total, limit):
+def test_chunks_are_full_and_at_the_end_even_and_no_row_is_left_alone(total, limit):
     sizes, remaining = [], total
     while remaining:
         sizes.append(even_chunk(remaining, limit))
         remaining -= sizes[-1]
     assert max(sizes) <= limit
-    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes[-4:]) - min(sizes[-4:]) <= 1
+    assert all(size == limit for size in sizes[:-4])
     assert min(sizes) >= 2 or total == 1
 
 
@@ -296,3 +298,14 @@ def test_a_cuda_device_gives_the_answers_of_the_cpu():
         stated = {key: value for key, value in vars(jobs).items() if key != "distinct"}
         moved = type(jobs)(**{key: value.cuda() if isinstance(value, torch.Tensor) else value for key, value in stated.items()})
         torch.testing.assert_close(evaluate(there, moved).logits.cpu(), evaluate(here, jobs).logits, atol=CLOSE, rtol=0, msg=name)
+
+
+def test_what_the_engine_found_out_is_not_carried_to_a_game_of_other_rows():
+    game = ragged(3)
+    jobs = Levels(rank=torch.arange(5).expand(len(game), 5), threshold=torch.arange(6).expand(len(game), 6))
+    before = evaluate(game, jobs).logits
+    assert game.found
+    moved = replace(game, inputs=game.inputs + 1, baseline=game.baseline + 1)
+    assert not moved.found
+    assert not torch.equal(evaluate(moved, jobs).logits, before)
+    assert torch.equal(evaluate(game, jobs).logits, before)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attrlab.games import AllSubsets, Game, Jobs, Levels, Masks, Without, concatenate, make_game, subsets
 from attrlab.games import rows as making
 from attrlab.games.plan import Selected
-from attrlab.games.rows import Runs, lay_out, maker
+from attrlab.games.rows import Stretches, lay_out, maker
 
 PLAYERS, ROWS = 6, 4
 
@@ -46,25 +46,27 @@ def drawn_plans(generator: torch.Generator) -> list[Jobs]:
     without = Without(sample=sample, player=torch.randint(-1, PLAYERS, (9,), generator=generator), players=PLAYERS)
     masks = Masks(sample=sample, mask=torch.rand(9, PLAYERS, generator=generator) < 0.5)
     levels = [Levels(rank=rank, threshold=threshold, mode=mode) for mode in ("deletion", "insertion")]
-    return [*levels, without, masks, concatenate(*levels, masks, without)]
+    times = torch.arange(ROWS).repeat_interleave(4)  # cut in two within a row, so that a stretch reaches over the cut
+    drawn = [Masks(sample=part, mask=torch.rand(len(part), PLAYERS, generator=generator) < 0.5) for part in times.split([6, 4 * ROWS - 6])]
+    return [*levels, without, masks, concatenate(*levels, masks, without), concatenate(*drawn)]
 
 
-@pytest.mark.parametrize("run", [1, 10**9], ids=["run by run", "gathered"])
-@given(seed=st.integers(0, 10**6), alike=st.booleans())
-@settings(max_examples=15)
-def test_inputs_are_the_kept_entries_over_the_baseline_run_by_run_and_gathered(run, seed, alike):
+@pytest.mark.parametrize("long", [1, 10**9], ids=["in stretches", "gathered"])
+@given(seed=st.integers(0, 10**6), alike=st.booleans(), share=st.sampled_from([0.8, 1.0]))
+@settings(max_examples=30)
+def test_inputs_are_the_kept_entries_over_the_baseline_in_stretches_and_gathered(long, seed, alike, share):
     generator = torch.Generator().manual_seed(seed)
     game = drawn_game(generator, alike=alike)
-    before, making.RUN = making.RUN, run
+    before, making.LONG = making.LONG, long
     try:
         for jobs in drawn_plans(generator):
-            chosen = (torch.rand(len(jobs), generator=generator) < 0.8).nonzero().squeeze(1)
+            chosen = (torch.rand(len(jobs), generator=generator) < share).nonzero().squeeze(1)
             make = maker(lay_out(game), jobs, chosen, jobs.sample[chosen])
-            cut = len(chosen) // 3
+            cut = 1 + seed % (len(chosen) - 1)
             made = torch.cat([make(0, cut), make(cut, len(chosen))])
             assert torch.equal(made, imputed(game, jobs, chosen))  # weights 0 and 1 interpolate exactly
     finally:
-        making.RUN = before
+        making.LONG = before
 
 
 @given(seed=st.integers(0, 10**6), repeated=st.integers(1, 5), begin=st.integers(0, 30), length=st.integers(1, 34))
@@ -86,12 +88,21 @@ def test_subsets_that_are_copied_in_blocks_are_the_subsets_of_the_definition(see
         subsets.REPEATED = before
 
 
-@given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=6), data=st.data())
-def test_runs_between_two_jobs_cover_them_in_order_each_of_one_row(lengths, data):
-    rows = [place for place, length in enumerate(lengths) for _ in range(length)]
-    runs = Runs(start=[rows.index(place) for place in range(len(lengths))], row=list(range(len(lengths))))
+@given(kinds=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=4), data=st.data())
+def test_stretches_between_two_jobs_cover_them_in_order_each_row_as_often_as_the_next(kinds, data):
+    """A kind is (rows that follow each other, how often each is asked about); a row is left out between two kinds."""
+    rows, start, first = [], [], []
+    for count, times in kinds:
+        start.append(len(rows))
+        first.append(rows[-1] + 2 if rows else 0)
+        rows += [first[-1] + place for place in range(count) for _ in range(times)]
+    stretches = Stretches(start=start, times=[times for _, times in kinds], row=first)
     begin = data.draw(st.integers(0, len(rows) - 1), label="begin")
     end = data.draw(st.integers(begin + 1, len(rows)), label="end")
-    found = runs.within(begin, end)
-    assert [row for first, last, row in found for _ in range(first, last)] == rows[begin:end]
-    assert [first for first, _, _ in found] == [begin, *(last for _, last, _ in found)][:-1]
+    found = stretches.within(begin, end)
+    assert [row for at, behind, asked in found for row in asked for _ in range((behind - at) // len(asked))] == rows[begin:end]
+    assert all((behind - at) % len(asked) == 0 for at, behind, asked in found)
+    assert [at for at, _, _ in found] == [begin, *(behind for _, behind, _ in found)][:-1]
+    assert len(found) <= 3 * len(kinds)
+    before = stretches.row_before(end)
+    assert before in (0, len(rows)) or rows[before - 1] != rows[before]
