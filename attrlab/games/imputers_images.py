@@ -1,8 +1,9 @@
 """An absent pixel can be guessed from its neighbours: by blurring the image, or by solving for the smoothest filling of the hole.
 
 A constant fill tells every network where the hole is; ROAD therefore fills each missing pixel with the weighted mean of its eight
-neighbours, jointly over the hole, and adds a little noise. All holes of a chunk are solved together by conjugate gradients on the grid
-itself, whose operator is eight shifted sums; the values and the progress of one hole do not depend on the others.
+neighbours, jointly over the hole, and adds a little noise: 1/6 each of the four nearest and 1/12 of the four diagonal ones, those outside
+of the image left out and the rest renormalised. All holes of a chunk are solved together by conjugate gradients on the grid itself; the
+values and the progress of one hole do not depend on the others.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ from torch.nn import functional
 
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.games.imputers import Imputer, everywhere
+from attrlab.games.policy import keep_freed_memory
 
-STRAIGHT, DIAGONAL = 1 / 6, 1 / 12
-"""Weights of a pixel's four nearest and four diagonal neighbours; those outside of the image are left out and the rest renormalised."""
-
-CHECK = 8
-"""Iterations between two looks at whether any hole is left to solve."""
+CHECK = 2
+"""Iterations between two looks at which holes are left to solve."""
 
 
 def blur(
@@ -113,36 +112,72 @@ def harmonic(
     residual is below `tolerance` x the spread of its kept values, and is not touched any more.
     """
     _require_images(images)
-    hole = (~kept).to(images.dtype)
-    amount = kept.flatten(2).sum(2).clamp(min=1)
-    mean = torch.where(kept, images, 0).flatten(2).sum(2) / amount
-    start = torch.where(kept.flatten(2).any(2), mean, baseline.flatten(2).mean(2))[:, :, None, None]
-    bound = tolerance * torch.where(kept, (images - start).abs(), 0).amax((2, 3), keepdim=True)
-    degree = _neighbours(torch.ones_like(images[:1, :1]))
-    found = torch.where(kept, images, start)
-    residual = hole * (_neighbours(found) - degree * found)
-    direction, power = residual / degree, (residual.square() / degree).sum((2, 3), keepdim=True)
+    grid = _Grid(images)
+    keep_freed_memory()
+    kept = _innermost(kept).to(images.dtype)
+    known, hole, amount = _innermost(images) * kept, 1 - kept, kept.sum((0, 1))
+    start = torch.where(amount > 0, known.sum((0, 1)) / amount.clamp(min=1), baseline.flatten(2).mean(2).flatten())
+    found, spare, moved = known.addcmul_(hole, start), torch.empty_like(hole), torch.empty_like(hole)
+    bound = tolerance * torch.where(amount > 0, _largest(torch.sub(found, start, out=moved), spare), torch.inf)
+    residual = grid.squared(found).div(12).addcmul_(grid.whole, found, value=-1).mul_(hole)
+    direction = grid.middle.copy_(residual)
+    power = _dot(residual, residual, spare)
     for iteration in range(4 * images.shape[2] * images.shape[3] + CHECK):
-        active = (residual.abs().amax((2, 3), keepdim=True) > bound).to(images.dtype)
-        if iteration % CHECK == 0 and not bool(active.any()):
-            break
-        moved = hole * (degree * direction - _neighbours(direction))
-        length = active * _quotient(power, (direction * moved).sum((2, 3), keepdim=True))
-        found, residual = found + length * direction, residual - length * moved
-        following = (residual.square() / degree).sum((2, 3), keepdim=True)
-        turned = residual / degree + _quotient(following, power) * direction
-        direction, power = torch.where(active > 0, turned, direction), torch.where(active > 0, following, power)
-    return found
+        if iteration % CHECK == 0:
+            active = _largest(residual, spare) > bound
+            if not bool(active.any()):
+                break
+        torch.mul(grid.whole, direction, out=moved).addcmul_(hole, grid.squared(direction), value=-1 / 12)
+        length = torch.where(active, _quotient(power, _dot(direction, moved, spare)), 0)
+        found.addcmul_(length, direction)
+        residual.addcmul_(length, moved, value=-1)
+        before, power = power, _dot(residual, residual, spare)
+        torch.addcmul(residual, _quotient(power, before), direction, out=direction)
+    return found.permute(2, 0, 1).reshape(images.shape)
 
 
-def _neighbours(images: Tensor) -> Tensor:  # (rows, channels, height, width)
-    """The weighted sum over a pixel's eight neighbours, nothing standing outside of the image."""
-    wide = functional.pad(images, (1, 1, 1, 1))
-    rows = wide[..., :-2, :] + wide[..., 2:, :]  # above and below
-    row = wide[..., 1:-1, :]
-    straight = rows[..., 1:-1] + row[..., :-2] + row[..., 2:]
-    diagonal = rows[..., :-2] + rows[..., 2:]
-    return STRAIGHT * straight + DIAGONAL * diagonal
+class _Grid:
+    """Weighted sums over the neighbours of every pixel, for maps (height, width, maps), of which a shift is a contiguous slice.
+
+    The weights around a pixel are those of the square of (1, 2, 1), over 12, but for its middle: four sums of two neighbours each.
+
+    Attributes:
+        middle: (height, width, maps); what stands here is summed without being copied first.
+        whole: (height, width, 1): the sum of a pixel's weights inside of the image, its own included.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        maps, (height, width) = images.shape[:2].numel(), images.shape[2:]
+        self._wide = images.new_zeros(height + 2, width + 2, maps)
+        self._down = images.new_empty(height + 1, width + 2, maps), images.new_empty(height, width + 2, maps)
+        self._across = images.new_empty(height, width + 1, maps), images.new_empty(height, width, maps)
+        self.middle = self._wide[1:-1, 1:-1]
+        self.whole = self.squared(torch.ones_like(self.middle))[..., :1] / 12
+
+    def squared(
+        self,
+        maps: Tensor,  # (height, width, maps)
+    ) -> Tensor:  # (height, width, maps), overwritten by the next call
+        """Each pixel and its neighbours, weighted by the square of (1, 2, 1)."""
+        if maps is not self.middle:
+            self.middle.copy_(maps)
+        (above, down), (left, across) = self._down, self._across
+        torch.add(self._wide[:-1], self._wide[1:], out=above)
+        torch.add(above[:-1], above[1:], out=down)
+        torch.add(down[:, :-1], down[:, 1:], out=left)
+        return torch.add(left[:, :-1], left[:, 1:], out=across)
+
+
+def _innermost(images: Tensor) -> Tensor:  # (rows, channels, height, width) -> (height, width, rows x channels)
+    return images.flatten(0, 1).permute(1, 2, 0).contiguous()
+
+
+def _dot(first: Tensor, second: Tensor, spare: Tensor) -> Tensor:  # (height, width, maps) -> (maps,); `spare` is overwritten
+    return torch.mul(first, second, out=spare).sum((0, 1))
+
+
+def _largest(maps: Tensor, spare: Tensor) -> Tensor:  # (height, width, maps) -> (maps,); `spare` is overwritten
+    return torch.abs(maps, out=spare).amax((0, 1))
 
 
 def _quotient(above: Tensor, below: Tensor) -> Tensor:

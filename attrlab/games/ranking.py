@@ -21,6 +21,9 @@ to about 10^4 terms, whose rounding errors add up like the square root of their 
 BY_DIGITS = 2**15
 """How many numbers it takes for torch to sort integers by digits."""
 
+_BITS = {torch.float32: torch.int32, torch.float64: torch.int64}
+"""Integers of as many bits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
@@ -89,16 +92,23 @@ def rank(
 def _sorted(keys: Tensor) -> tuple[Tensor, Tensor]:
     """Each row ascending and where its values stood, equal ones in the order of their places.
 
-    On a CPU, integers in one dimension are sorted by their digits, four times as fast as rows of numbers are by comparison: the bits of a
-    float32, of a negative one turned around, are ascending integers, and the row is put before them.
+    On a CPU, integers in one dimension are sorted by their digits, three to four times as fast as rows of numbers are by comparison: the
+    bits of a number, of a negative one turned around, are ascending integers. Those of a float32 are sorted with the row put before
+    them, those of a float64 all at once, and then by row.
     """
-    if keys.is_cuda or keys.dtype != torch.float32 or keys.numel() < BY_DIGITS:
+    if keys.is_cuda or keys.dtype not in _BITS or keys.numel() < BY_DIGITS:
         return keys.sort(dim=1, stable=True)
-    bits = (keys + 0.0).view(torch.int32)  # 0 added, -0 is 0
-    ascending = torch.where(bits < 0, bits ^ torch.iinfo(torch.int32).max, bits).long() - torch.iinfo(torch.int32).min
     rows, players = keys.shape
+    bits = (keys + 0.0).view(_BITS[keys.dtype])  # 0 added, -0 is 0
+    ascending = torch.where(bits < 0, bits ^ torch.iinfo(bits.dtype).max, bits)
     first = torch.arange(rows, device=keys.device).unsqueeze(1)
-    order = (ascending | (first << 32)).flatten().argsort(stable=True).view(rows, players) - first * players
+    if bits.dtype == torch.int32:
+        place = ((ascending.long() - torch.iinfo(torch.int32).min) | (first << 32)).flatten().argsort(stable=True)
+    else:
+        place = ascending.flatten().argsort(stable=True)
+        row = place.div(players, rounding_mode="floor")
+        place = place[row.to(torch.int16 if rows < 2**15 else torch.int64).argsort(stable=True)]  # fewer digits are sorted sooner
+    order = place.view(rows, players) - first * players
     return keys.gather(1, order), order
 
 
