@@ -51,29 +51,25 @@ def learn(
     inputs, labels, classes = _rows(environment, rows)
     inputs = inputs.float()
     permuted = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED))]
-    network = _network(environment.modality, inputs[0], classes)
     told = {"true": labels, "same": labels, "permuted": permuted}
-    return {
-        name: _trained(environment.id, network, inputs, wanted, seed=seed, training=training).to(device, dtype)
-        for seed, (name, wanted) in enumerate(told.items())
-    }
+    network, wanted = _network(environment.modality, inputs[0], classes), torch.stack(list(told.values()))
+
+    def view(index: Tensor) -> Tensor:
+        return inputs[index.expand(len(told), -1)]
+
+    parameters = train(network, view, wanted, seeds=range(len(told)), training=training)
+    for reached in accuracies(network, parameters, view, wanted).tolist():
+        if not reached >= LEARNT:
+            raise NotApplicable(
+                f"a network did not learn its own training rows of {environment.id} (got accuracy {reached:.2f}, needs {LEARNT})"
+            )
+    return {name: unstack(network, parameters, place).to(device, dtype) for place, name in enumerate(told)}
 
 
 def _network(modality: str, row: Tensor, classes: int) -> Network:
     if modality == "image":
         return cnn(row.shape[0], row.shape[1], row.shape[2], classes)
     return mlp(row.numel(), classes)
-
-
-def _trained(id: str, network: Network, inputs: Tensor, labels: Tensor, *, seed: int, training: Training) -> nn.Module:
-    def view(index: Tensor) -> Tensor:
-        return inputs[index].unsqueeze(0)
-
-    parameters = train(network, view, labels, seeds=[seed], training=training)
-    reached = float(accuracies(network, parameters, view, labels)[0])
-    if not reached >= LEARNT:
-        raise NotApplicable(f"a network did not learn its own training rows of {id} (got accuracy {reached:.2f}, needs {LEARNT})")
-    return unstack(network, parameters, 0)
 
 
 def _rows(environment: Environment, rows: int) -> tuple[Tensor, Tensor, int]:

@@ -73,7 +73,7 @@ def orders(seeds: Sequence[int], rows: int, training: Training) -> Iterator[Tens
 def train(
     network: Network,
     view: View,
-    labels: Tensor,  # (rows,) int64
+    labels: Tensor,  # (rows,) int64, or (models, rows) where each network learns its own
     *,
     seeds: Sequence[int],
     training: Training,
@@ -87,10 +87,10 @@ def train(
     parameters = stack(fresh(network, seed) for seed in seeds)
     parameters = {name: value.to(device=labels.device, dtype=dtype).requires_grad_() for name, value in parameters.items()}
     optimiser = _optimiser(list(parameters.values()), training)
-    for index in orders(seeds, len(labels), training):
+    for index in orders(seeds, labels.shape[-1], training):
         index = index.to(labels.device)
         with torch.no_grad():
-            rows, wanted = view(index), labels[index].expand(len(seeds), -1)
+            rows, wanted = view(index), _labels_of(labels, index, len(seeds))
         optimiser.zero_grad()
         loss_of(network, parameters, rows, wanted).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -112,18 +112,28 @@ def accuracies(
     network: Network,
     parameters: Stack,
     view: View,
-    labels: Tensor,  # (rows,) int64
+    labels: Tensor,  # (rows,) int64, or (models, rows)
     *,
     batch: int = 128,
 ) -> Tensor:  # (models,) float64, NaN for a model whose parameters are not finite
     """The share of rows that each model gets right."""
-    right = torch.zeros(len(next(iter(parameters.values()))), dtype=torch.int64, device=labels.device)
+    models, rows = len(next(iter(parameters.values()))), labels.shape[-1]
+    right = torch.zeros(models, dtype=torch.int64, device=labels.device)
     with torch.no_grad():
-        for start in range(0, len(labels), batch):
-            index = torch.arange(start, min(start + batch, len(labels)), device=labels.device)
-            right = right + (network.kernel(parameters, view(index)).argmax(2) == labels[index]).sum(1)
+        for start in range(0, rows, batch):
+            index = torch.arange(start, min(start + batch, rows), device=labels.device)
+            right = right + (network.kernel(parameters, view(index)).argmax(2) == _labels_of(labels, index, models)).sum(1)
     sound = torch.stack([value.flatten(1).isfinite().all(1) for value in parameters.values()]).all(0)
-    return torch.where(sound, right.double() / len(labels), torch.nan)
+    return torch.where(sound, right.double() / rows, torch.nan)
+
+
+def _labels_of(
+    labels: Tensor,  # (rows,) or (models, rows)
+    index: Tensor,  # (batch,) or (models, batch) int64
+    models: int,
+) -> Tensor:  # (models, batch)
+    index = index.expand(models, -1)
+    return labels[index] if labels.dim() == 1 else labels.gather(1, index)
 
 
 def _optimiser(parameters: list[Tensor], training: Training) -> torch.optim.Optimizer:

@@ -107,6 +107,19 @@ def test_what_a_model_becomes_does_not_depend_on_its_stack(generator: torch.Gene
         torch.testing.assert_close(among[name][1], value[0], rtol=0, atol=1e-12)
 
 
+def test_networks_of_one_stack_may_each_learn_labels_of_their_own(generator: torch.Generator):
+    network, rows = mlp(5, 2), torch.randn(ROWS, 5, generator=generator).double()
+    labels, training = torch.randint(2, (3, ROWS), generator=generator), Training(epochs=2, batch=5)
+    found = train(network, lambda index: rows[index], labels, seeds=[4, 5, 6], training=training, dtype=torch.float64)
+    reached = accuracies(network, found, lambda index: rows[index].expand(3, -1, -1), labels)
+    for place, seed in enumerate((4, 5, 6)):
+        alone = train(network, lambda index: rows[index].unsqueeze(0), labels[place], seeds=[seed], training=training, dtype=torch.float64)
+        for name, value in alone.items():
+            torch.testing.assert_close(found[name][place], value[0], rtol=0, atol=1e-12)
+        right = unstack(network, alone, 0)(rows).argmax(1) == labels[place]
+        assert reached[place] == right.double().mean()
+
+
 def test_fresh_networks_leave_the_global_generator_as_it_was_and_differ_by_seed():
     before = torch.random.get_rng_state()
     one, other, again = (fresh(mlp(3, 2), seed) for seed in (0, 1, 0))
