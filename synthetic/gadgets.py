@@ -124,12 +124,11 @@ class Product(nn.Module):
 
 def linear(weight: Tensor | Sequence[Sequence[float]], bias: Sequence[float] | None) -> nn.Linear:
     """A linear layer with these numbers, float64, no gradient: weight (outputs, inputs), bias (outputs,) or None."""
-    w = torch.as_tensor(weight, dtype=torch.float64)
-    layer = nn.Linear(w.shape[1], w.shape[0], bias=bias is not None, dtype=torch.float64, device="meta").to_empty(device="cpu")
-    layer.requires_grad_(False)
-    layer.weight.copy_(w)
+    w = torch.as_tensor(weight, dtype=torch.float64).clone()
+    layer = nn.Linear(w.shape[1], w.shape[0], bias=bias is not None, dtype=torch.float64, device="meta")  # draws no numbers
+    layer.weight = nn.Parameter(w, requires_grad=False)
     if bias is not None:
-        layer.bias.copy_(torch.as_tensor(bias, dtype=torch.float64))
+        layer.bias = nn.Parameter(torch.as_tensor(bias, dtype=torch.float64).clone(), requires_grad=False)
     return layer
 
 

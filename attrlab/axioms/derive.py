@@ -130,9 +130,8 @@ def chosen(
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta").to_empty(device=weight.device)
-    layer = layer.to(weight.dtype).requires_grad_(False)
-    layer.weight.copy_(weight)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")  # draws no numbers
+    layer.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
     if bias is not None:
-        layer.bias.copy_(bias)
+        layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
     return layer

@@ -56,8 +56,8 @@ def convolution(
 ) -> nn.Conv2d:
     """An unpadded convolution with this weight and bias, in float64; no random number is drawn."""
     outputs, inputs, side, _ = weight.shape
-    layer = nn.Conv2d(inputs, outputs, side, stride=stride, dtype=torch.float64, device="meta").to_empty(device="cpu")
-    layer.load_state_dict({"weight": weight, "bias": bias})
+    layer = nn.Conv2d(inputs, outputs, side, stride=stride, dtype=torch.float64, device="meta")
+    layer.load_state_dict({"weight": weight.clone(), "bias": bias.clone()}, assign=True)
     return layer
 
 

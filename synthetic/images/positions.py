@@ -52,8 +52,8 @@ def _network(map: nn.Module, reads: list[float]) -> nn.Module:
 
 def _shift() -> nn.Module:
     """A convolution that moves every pixel to the right by one, and puts black on the left."""
-    layer = nn.Conv2d(1, 1, (1, 3), padding=(0, 1), bias=False, dtype=torch.float64, device="meta").to_empty(device="cpu")
-    layer.load_state_dict({"weight": torch.tensor([[[[1.0, 0.0, 0.0]]]], dtype=torch.float64)})
+    layer = nn.Conv2d(1, 1, (1, 3), padding=(0, 1), bias=False, dtype=torch.float64, device="meta")
+    layer.load_state_dict({"weight": torch.tensor([[[[1.0, 0.0, 0.0]]]], dtype=torch.float64)}, assign=True)
     return layer
 
 
