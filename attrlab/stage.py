@@ -58,7 +58,7 @@ class Stage:
     policy: Policy
     seed: int
     _scores: dict[tuple[int, int], tuple[Method, Tensor, float]] = field(default_factory=dict, repr=False, compare=False)
-    _explainers: dict[int, tuple[Method, Explainer]] = field(default_factory=dict, repr=False, compare=False)
+    _explainers: dict[tuple[int, int], tuple[Method, Explainer]] = field(default_factory=dict, repr=False, compare=False)
     _ends: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -106,13 +106,16 @@ class Stage:
     def explainer_of(
         self,
         method: Method,
+        *,
+        draw: int = 0,
     ) -> Explainer:
-        """The method as what can be asked again, and remembers; many times in its light setting, where it has one."""
-        if id(method) not in self._explainers:
+        """The method as what can be asked again with the noise of one draw, and remembers; many times in its light setting, if any."""
+        key = (id(method), draw)
+        if key not in self._explainers:
             light = method.with_parameters(**method.light) if method.light else method
-            asks = (partial(_ask, one, self.seed) for one in (light, method))
-            self._explainers[id(method)] = (method, Explainer(next(asks), whole=next(asks)))
-        return self._explainers[id(method)][1]
+            asks = (partial(_ask, one, self.seed + DRAW * draw) for one in (light, method))
+            self._explainers[key] = (method, Explainer(next(asks), whole=next(asks)))
+        return self._explainers[key][1]
 
     def ends(
         self,
@@ -233,8 +236,16 @@ def convention_of(method: Method, stage: Stage) -> str:
     return aim if aim is not None and aim in stage.batch.truth.attributions else CONVENTION
 
 
-def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = CONVENTION, method: Method | None = None) -> Tensor:
-    """One metric of player scores on a stage, per row, (batch,).
+def measure(
+    metric: Metric,
+    stage: Stage,
+    scores: Tensor,  # (batch, players)
+    *,
+    convention: str = CONVENTION,
+    method: Method | None = None,
+    draw: int = 0,
+) -> Tensor:  # (batch,)
+    """One metric of player scores on a stage, per row; a metric that calls the method again does so with the noise of one draw.
 
     Raises:
         InvalidInput: if the metric calls the method again and none is given.
@@ -243,7 +254,7 @@ def measure(metric: Metric, stage: Stage, scores: Tensor, *, convention: str = C
     if metric.question == "method":
         if method is None:
             raise InvalidInput(f"{metric.name} calls the method again: write measure(metric, stage, scores, method=...) (got method=None)")
-        return metric.measure(stage.explainer_of(method), stage.case, scores)
+        return metric.measure(stage.explainer_of(method, draw=draw), stage.case, scores)
     with torch.no_grad():
         if metric.question == "game":
             return metric.measure(stage.answers, scores)

@@ -74,14 +74,14 @@ def stochastic(method: Method) -> bool:
 def score(method: Method, stage: Stage, *, question: Question, among: Collection[Metric] | None = None, seeds: int = 1) -> list[Score]:
     """Measure every metric of one question (of those `among`, if given) for a method on a stage, between floor and ceiling.
 
-    A stochastic method is asked with `seeds` seeds; metrics that call the method again ask it with one, the same for all its networks and
-    neighbours. A metric that does not apply to these rows, or for which the method fails when it is asked again, is recorded without a
-    value and loses no other.
+    A stochastic method is asked with `seeds` seeds; a metric that calls the method again does so with each of them, the same for all its
+    networks and neighbours. A metric that does not apply to these rows, or for which the method fails when it is asked again, is recorded
+    without a value and loses no other.
 
     Raises:
         NotApplicable, MethodError: as `player_scores`.
     """
-    draws = seeds if stochastic(method) and question != "method" else 1
+    draws = seeds if stochastic(method) else 1
     found = [stage.scores_of(method, draw=draw) for draw in range(draws)]
     asked = metrics_of(stage.environment, question=question)
     chosen = [metric for metric in asked if among is None or metric in among]
@@ -171,7 +171,8 @@ def _measured(method: Method, stage: Stage, metric: Metric, sets: Sequence[Tenso
     start = time.perf_counter()
     convention = CONVENTION if metric.question == "game" else convention_of(method, stage)
     try:
-        values = torch.stack([measure(metric, stage, scores, convention=convention, method=method) for scores in sets])
+        asked = {"convention": convention, "method": method}
+        values = torch.stack([measure(metric, stage, scores, draw=draw, **asked) for draw, scores in enumerate(sets)])  # type: ignore[arg-type]
         ends = stage.ends(metric, convention)
     except (NotApplicable, MethodError):
         values, ends = sets[0].new_full((len(sets), len(sets[0])), torch.nan), (math.nan, math.nan)

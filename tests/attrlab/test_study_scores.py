@@ -138,12 +138,21 @@ def test_a_stochastic_method_is_asked_with_several_seeds_and_their_spread_is_sta
     assert drawn.mean(1).std() > 0
 
 
-def test_a_method_without_noise_and_one_that_is_asked_again_have_one_seed():
+def test_a_method_without_noise_has_one_seed():
     assert [s.seeds for s in score(counted([]), STAGE, question="truth", seeds=3)] == [1] * len(
         metrics_of(STAGE.environment, question="truth")
     )
-    again = score(Method(name="noisy", attribute=noisy), prepare("linear-v1", rows=2), question="method", among=stability.METRICS, seeds=3)
-    assert {s.seeds for s in again} == {1}
+
+
+def test_a_metric_that_asks_a_stochastic_method_again_does_so_with_each_of_its_seeds():
+    method, stage, metric = Method(name="noisy", attribute=noisy), prepare("linear-v1", rows=4), METRICS["max_sensitivity"]
+    (found,) = score(method, stage, question="method", among=(metric,), seeds=3)
+    drawn = [measure(metric, stage, stage.scores_of(method, draw=draw)[0], method=method, draw=draw) for draw in range(3)]
+    assert found.seeds == 3
+    assert found.value == pytest.approx(torch.stack(drawn).mean().item(), abs=CLOSE)
+    assert not torch.equal(drawn[0], drawn[1])
+    mixed = measure(metric, stage, stage.scores_of(method, draw=1)[0], method=method)  # neighbours with the noise of another draw
+    assert not torch.equal(mixed, drawn[1])
 
 
 def test_the_spread_over_seeds_survives_json_and_is_shown_on_the_page():
