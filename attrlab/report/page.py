@@ -195,27 +195,33 @@ def _boards(run: Run) -> list[dict[str, Any]]:
 
 def _board(board: Scoreboard, several: bool) -> dict[str, Any]:
     ranks = {name: ranks_of(board, name) for name in board.environments}
-    rows = [(m, [_bar(board.scores.get((m, name)), ranks[name].get(m)) for name in board.environments]) for m in board.methods]
+    ends = {name: board.ends(name) for name in board.environments}
+    rows = [(m, [_bar(board.scores.get((m, name)), ranks[name].get(m), ends[name]) for name in board.environments]) for m in board.methods]
     return {
         "title": board.evaluation + (f", seed {board.seed}" if several else ""),
         "direction": board.direction,
         "environments": board.environments,
-        "ends": [[_end(board.ends(name)[side]) for name in board.environments] for side in (0, 1)],
+        "ends": [[_end(both[side]) for both in ends.values()] for side in (0, 1)],
         "groups": grouped(rows, lambda row: row[0]),
     }
 
 
-def _end(value: float | None) -> str:
-    return "varies" if value is None else short(value)
+def _end(value: float | None) -> tuple[str, str]:
+    """A floor or a ceiling as it is printed, and in full."""
+    return ("varies", "") if value is None else (short(value), precise(value))
 
 
-def _bar(score: Score | None, rank: tuple[int, int] | None) -> dict[str, Any] | None:
-    """A score as text and as a bar in percent of its track; no bar where floor or ceiling say nothing."""
+def _bar(score: Score | None, rank: tuple[int, int] | None, ends: tuple[float | None, float | None]) -> dict[str, Any] | None:
+    """A score as text and as a bar in percent of its track; no bar where floor or ceiling say nothing.
+
+    Floor and ceiling stand once above a column, and in its cells only where they vary.
+    """
     if score is None:
         return None
     low, high = sorted(score.interval)
-    title = f"{precise(score.value)}, interval {precise(low)} to {precise(high)}, floor {precise(score.floor)}, "
-    title += f"ceiling {precise(score.ceiling)}, {counted(score.rows, 'row')}"
+    title = f"{precise(score.value)}, {precise(low)} to {precise(high)}, {counted(score.rows, 'row')}"
+    if None in ends:
+        title += f", floor {precise(score.floor)}, ceiling {precise(score.ceiling)}"
     where = position(score)
     bar: dict[str, Any] = {
         "value": short(score.value),
@@ -232,8 +238,8 @@ def _bar(score: Score | None, rank: tuple[int, int] | None) -> dict[str, Any] | 
         bar["rank"] = f"{rank[0]}{'=' if rank[1] > 1 else ''}"
     if math.isnan(where):
         return bar
-    ends = sorted(_track(place(score, end)) for end in (low, high)) if math.isfinite(low) and math.isfinite(high) else [_track(where)] * 2
-    return {**bar, "at": _track(where), "start": ends[0], "width": round(ends[1] - ends[0], 1), "below": where < 0}
+    bounds = sorted(_track(place(score, end)) for end in (low, high)) if math.isfinite(low) and math.isfinite(high) else [_track(where)] * 2
+    return {**bar, "at": _track(where), "start": bounds[0], "width": round(bounds[1] - bounds[0], 1), "below": where < 0}
 
 
 def _interval(low: float, high: float) -> str:
