@@ -218,13 +218,18 @@ def failure_groups(run: Run) -> tuple[Failure, ...]:
     """The failures of a method on one axiom, or for one cause, together: the one with the shortest counterexample speaks for all."""
     gathered: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in failures_of(run):
-        cause = verdict.axiom if verdict.evaluation in CLAIMED else verdict.reason.replace(verdict.environment, "") or verdict.axiom
+        cause = verdict.axiom if verdict.evaluation in CLAIMED else _cause_of(verdict)
         gathered.setdefault((verdict.method, cause), []).append(verdict)
     groups = []
     for verdicts in gathered.values():
         plainest = min(verdicts, key=lambda verdict: len(verdict.counterexample) or math.inf)
         groups.append(Failure(verdict=plainest, elsewhere=tuple(verdict for verdict in verdicts if verdict is not plainest)))
     return tuple(groups)
+
+
+def _cause_of(verdict: Verdict) -> str:
+    """The reason, wherever it was met; the axiom where none is given."""
+    return verdict.reason.replace(f" (on {verdict.environment})", "").replace(verdict.environment, "").strip() or verdict.axiom
 
 
 def word_of(verdict: Verdict) -> str:

@@ -285,7 +285,8 @@ def test_one_cause_is_told_once_with_the_rules_it_breaks():
     def broken(rule, environment):
         return replace(failure(0, "failed"), axiom=rule, environment=environment, counterexample="", reason=f"it raised (on {environment})")
 
-    run = Run(verdicts=(broken("shape", "a-v1"), broken("dtype", "a-v1"), broken("shape", "b-v1")), scores=())
+    unplaced = replace(broken("hooks", "a-v1"), reason="it raised")
+    run = Run(verdicts=(broken("shape", "a-v1"), broken("dtype", "a-v1"), broken("shape", "b-v1"), unplaced), scores=())
     text = unwrapped(tables_as_text(run))
     assert text.count(unwrapped("it raised")) == 1
-    assert unwrapped("also on: dtype on a-v1 (0.125), b-v1 (0.125)") in text
+    assert unwrapped("also on: dtype on a-v1 (0.125), b-v1 (0.125), hooks on a-v1 (0.125)") in text
