@@ -137,11 +137,15 @@ def hand_made() -> dict[str, tuple[Case, ...]]:
     turned = symmetric_threshold(([1, 0], 0), 1, [(0.5, ([0, 1], 0))])
     outvoted = dense([([[2], [2], [3]], [0, 0, 0]), ([[1, 1, -1]], [0])])  # 4 relu(x) - 3 relu(x): the largest neuron speaks against
     gone = dense([([[-1]], [1]), ([[1]], [0])])  # relu(1 - x): 1 at the baseline and 0 at 2
+    either = dense([([[1, 0], [0, 1]], [0, 0]), ([[-1, -1]], [1]), ([[-1]], [0])])  # -relu(1 - relu(x1) - relu(x2)): 0 with either
+    split = world("invariance-witness-v1")
     policy = Policy()
     return {
         "dummy": (stated(deep, [[1, 3, 1]], [0, 0, 0], policy), stated(flat, [[2, 3, 1]], [0, 0, 0], policy)),
         "symmetry": (stated(replace(uneven, orbit=(0, 0)), [[1, 1]], [0, 0], policy), stated(turned, [[3, 3]], [0, 0], policy)),
         "structural_dummy": (stated(dense([([[0, 2, 1]], [2]), ([[2]], [0])]), [[0, -1, -2]], [0, 0, 0], policy),),
+        "saturation": (stated(replace(either, redundant=(True, True)), [[1, 1]], [0, 0], policy),),
+        "implementation_invariance": (replace(split, reference=split.baseline),),  # data apart from the explained row
         "sensitivity_a": (stated(gone, [[2]], [0], policy),),
         "sign_consistency": (
             stated(replace(outvoted, monotone=(True,)), [[1]], [0], policy),
