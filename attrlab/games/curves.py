@@ -108,8 +108,8 @@ def _along(game: Game, jobs: Levels, new: Tensor, value: Value, progress: Progre
 
 def _ends(ranked: Ranking) -> Tensor:  # (batch, points) int64
     """How many players stand before each end of a block: 0, then every end, the last one repeated."""
-    at_end = (ranked.last == _positions(ranked)) & ranked.inside()
-    counts = torch.where(at_end, _positions(ranked) + 1, ranked.count.unsqueeze(1)).sort(1).values
+    at_end = (ranked.last == ranked.positions()) & ranked.inside()
+    counts = torch.where(at_end, ranked.positions() + 1, ranked.count.unsqueeze(1)).sort(1).values
     points = int(at_end.sum(1).max()) if at_end.numel() else 0
     return torch.cat([torch.zeros_like(ranked.count).unsqueeze(1), counts[:, :points]], 1)
 
@@ -122,10 +122,6 @@ def _bracketing(ranked: Ranking, steps: int) -> Tensor:  # (batch, points) int64
     lower = ends.gather(1, torch.searchsorted(ends, below, right=True).clamp(max=ends.shape[1]) - 1)
     upper = ends.gather(1, torch.searchsorted(ends, above).clamp(max=ends.shape[1] - 1))
     return torch.cat([lower, upper], 1).sort(1).values
-
-
-def _positions(ranked: Ranking) -> Tensor:
-    return torch.arange(ranked.order.shape[1], device=ranked.order.device).expand_as(ranked.order)
 
 
 def _require_options(order: str, mode: str, ranking: str, steps: int | None) -> None:

@@ -50,6 +50,10 @@ class Ranking:
         """Carry a value from positions back to players."""
         return torch.empty_like(positions).scatter_(1, self.order, positions)
 
+    def positions(self) -> Tensor:  # (batch, players) int64
+        """Every row's positions, counted from 0."""
+        return torch.arange(self.order.shape[1], device=self.order.device).expand_as(self.order)
+
     def inside(self) -> Tensor:  # (batch, players) bool
         """Positions that hold a present player."""
         return torch.arange(self.order.shape[1], device=self.order.device) < self.count.unsqueeze(1)

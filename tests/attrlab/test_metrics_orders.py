@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from attrlab.errors import InvalidInput, NotApplicable
 from attrlab.games import area, curve, make_game
 from attrlab.metrics import orders as orders_of_ties
-from attrlab.metrics.orders import EXACT, mean_curve
+from attrlab.metrics.orders import mean_curve
+from attrlab.metrics.tie_blocks import EXACT
 from tests import reference_metrics
 from tests.attrlab.ragged_games import CLOSE, ragged
 from tests.attrlab.small_games import additive, conjunction, one_row, worth_of
@@ -109,10 +110,8 @@ def test_large_blocks_are_estimated_without_regard_to_the_batch():
         torch.testing.assert_close(together[row : row + 1], mean_curve(one_row(game, row), scores[:1]).value, atol=CLOSE, rtol=0)
 
 
-def test_orders_of_large_blocks_approach_their_mean(monkeypatch):
-    monkeypatch.setattr(orders_of_ties, "EXACT", 0)
+def test_orders_of_large_blocks_approach_their_mean():
     game, scores = conjunction(6, of=3), torch.ones(1, 6, dtype=torch.float64)
-    monkeypatch.setattr(orders_of_ties, "ORDERS", 2000)
     ranked = orders_of_ties.rank(scores, game.present)
     ranks = orders_of_ties.seeded_ranks(ranked, orders=2000)
     gone_at = ranks[:, 0, :3].amin(1) + 1  # the output is gone with the first of the three members
