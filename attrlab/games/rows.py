@@ -70,11 +70,14 @@ class Maker:
         begin: int,
         end: int,
     ) -> int:
-        """Where a chunk that may reach from `begin` to `end` had best end: behind the last of a row's jobs, if that is beyond its half."""
+        """Where a chunk that may reach from `begin` to `end` had best end: behind the last of a row's jobs.
+
+        Unless it were then cut to less than its half, or held no row's jobs whole.
+        """
         if self.stretches is None:
             return end
-        behind = self.stretches.row_before(end)
-        return behind if behind - begin > (end - begin) // 2 else end
+        behind, times = self.stretches.row_before(end)
+        return behind if behind - begin >= max(times, (end - begin + 1) // 2) else end
 
 
 def maker(
@@ -131,10 +134,10 @@ class Stretches:
     def row_before(
         self,
         end: int,
-    ) -> int:
-        """The last job up to `end` with which the jobs about a row begin; `end` itself, where all jobs may end."""
+    ) -> tuple[int, int]:
+        """The last job up to `end` with which the jobs about a row begin, and how often that row is asked about."""
         place = bisect_right(self.start, end) - 1
-        return end - (end - self.start[place]) % self.times[place]
+        return end - (end - self.start[place]) % self.times[place], self.times[place]
 
 
 def is_channels_last(

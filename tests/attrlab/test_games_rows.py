@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attrlab.games import AllSubsets, Game, Jobs, Levels, Masks, Without, concatenate, make_game, subsets
 from attrlab.games import rows as making
 from attrlab.games.plan import Selected
-from attrlab.games.rows import Stretches, lay_out, maker
+from attrlab.games.rows import Maker, Stretches, lay_out, maker
 
 PLAYERS, ROWS = 6, 4
 
@@ -104,5 +104,15 @@ def test_stretches_between_two_jobs_cover_them_in_order_each_row_as_often_as_the
     assert all((behind - at) % len(asked) == 0 for at, behind, asked in found)
     assert [at for at, _, _ in found] == [begin, *(behind for _, behind, _ in found)][:-1]
     assert len(found) <= 3 * len(kinds)
-    before = stretches.row_before(end)
+    before, _ = stretches.row_before(end)
     assert before in (0, len(rows)) or rows[before - 1] != rows[before]
+
+
+@pytest.mark.parametrize(
+    ("limit", "chunks"),
+    [(82, [(0, 65), (65, 130), (130, 195)]), (42, [(0, 42), (42, 84), (84, 126), (126, 168)]), (200, [(0, 195)])],
+    ids=["one row", "less than a row", "three rows"],
+)
+def test_chunks_end_with_a_row_where_they_hold_one(limit, chunks):
+    made = Maker(make=torch.zeros, stretches=Stretches(start=[0], times=[65], row=[0]))
+    assert [(begin, made.until(begin, begin + limit)) for begin, _ in chunks] == chunks
