@@ -38,7 +38,7 @@ class Policy:
         dtype: the floating-point type of the inputs; the model's parameters must have it.
         memory_format: how 4-D inputs lie in memory; "auto" takes channels_last where it pays (float32 and smaller, more than
             one channel).
-        chunk_bytes: target for the activations of one chunk; None means 4 MiB on a CPU (9 MiB where there is no backward pass) and
+        chunk_bytes: target for the activations of one chunk; None means 4 MiB on a CPU (8 MiB where there is no backward pass) and
             1 GiB on CUDA.
         tf32: whether matrix products and convolutions on CUDA may round their factors to TF32.
         deterministic: whether cuDNN must take deterministic kernels, without autotuning.
@@ -77,9 +77,9 @@ class Policy:
         return CUDA_BYTES if torch.device(self.device).type == "cuda" else CPU_BYTES
 
     def forward_bytes(self) -> int:
-        """The target where nothing is kept for a backward pass: on a CPU more than twice as much, unless a target is stated."""
+        """The target where nothing is kept for a backward pass: on a CPU twice as much, unless a target is stated."""
         stated = self.chunk_bytes is not None or torch.device(self.device).type == "cuda"
-        return self.bytes() if stated else 9 * CPU_BYTES // 4
+        return self.bytes() if stated else 2 * CPU_BYTES
 
     def describe(self) -> dict[str, Any]:
         """The policy in plain Python values, as records carry it."""
