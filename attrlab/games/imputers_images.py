@@ -172,7 +172,8 @@ class _Grid:
 
 
 def _innermost(images: Tensor) -> Tensor:  # (rows, channels, height, width) -> (height, width, rows x channels)
-    return images.flatten(0, 1).flatten(1).t().contiguous().view(*images.shape[2:], -1)  # a matrix is turned around five times as fast
+    matrix = images.flatten(0, 1).flatten(1).t().contiguous()  # which is turned around five times as fast as what it is made of
+    return matrix.view(*images.shape[2:], images.shape[:2].numel())
 
 
 def _dot(first: Tensor, second: Tensor, spare: Tensor) -> Tensor:  # (height, width, maps) -> (maps,); `spare` is overwritten

@@ -96,6 +96,18 @@ def test_an_image_without_kept_pixels_takes_its_baselines_mean_and_a_flat_image_
     torch.testing.assert_close(found, torch.full_like(rows, 0.25), atol=CLOSE, rtol=0)
     flat = torch.full_like(rows, 3.0)
     torch.testing.assert_close(harmonic(flat, 0 * flat, holes(flat.shape, 0.2)), flat, atol=CLOSE, rtol=0)
+    assert harmonic(rows[:0], rows[:0], nothing[:0]).shape == rows[:0].shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 3, 4), (2, 1, 1, 5)])
+def test_filling_holes_leaves_what_it_was_given_as_it_was(shape):
+    generator = torch.Generator().manual_seed(0)
+    images, kept = torch.rand(shape, generator=generator, dtype=torch.float64), torch.rand(shape, generator=generator) < 0.5
+    given = images.clone(), torch.zeros_like(images), kept.clone()
+    harmonic(images, given[1], kept)
+    assert torch.equal(images, given[0])
+    assert torch.equal(kept, given[2])
+    assert not given[1].any()
 
 
 def test_noise_is_that_of_the_seed_and_of_its_size():
