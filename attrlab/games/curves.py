@@ -72,7 +72,7 @@ def curve(
         Petsiuk et al., "RISE", 2018 (deletion, insertion). Differs from both in ties, and in that fractions are those of the
         row's present players.
     """
-    _require_options(order, mode, ranking, steps)
+    require_options(order, mode, ranking, steps, otherwise="the end of every tie block")
     scores = scores.detach().to(game.inputs.device)
     ranked = rank(scores.abs() if ranking == "absolute" else scores, game.present, descending=order == "morf")
     counts = _ends(ranked) if steps is None else _bracketing(ranked, steps)
@@ -124,7 +124,12 @@ def _bracketing(ranked: Ranking, steps: int) -> Tensor:  # (batch, points) int64
     return torch.cat([lower, upper], 1).sort(1).values
 
 
-def _require_options(order: str, mode: str, ranking: str, steps: int | None) -> None:
+def require_options(order: str, mode: str, ranking: str, steps: int | None, *, otherwise: str) -> None:
+    """Check what a curve is asked for; `otherwise` says what it reads where no steps are stated.
+
+    Raises:
+        InvalidInput: if an option is unknown or `steps` is not positive.
+    """
     for name, got, known in (
         ("order", order, ("morf", "lerf")),
         ("mode", mode, ("deletion", "insertion")),
@@ -133,4 +138,4 @@ def _require_options(order: str, mode: str, ranking: str, steps: int | None) -> 
         if got not in known:
             raise InvalidInput(f"{name} is {' or '.join(map(repr, known))} (got {got!r})")
     if steps is not None and steps < 1:
-        raise InvalidInput(f"steps is a positive number, or None for the end of every tie block (got {steps})")
+        raise InvalidInput(f"steps is a positive number, or None for {otherwise} (got {steps})")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -105,7 +105,7 @@ def writer(
     chosen: Tensor,  # (rows,) int64, in [0, jobs), ascending
 ) -> Write:
     """How the shares of the chosen jobs of a plan are written: its own way, or from its kept sets."""
-    own: Write | None = jobs.writer(entries, chosen) if hasattr(jobs, "writer") else None  # `Written`, at a tenth of isinstance's time
+    own = cast("Written", jobs).writer(entries, chosen) if hasattr(jobs, "writer") else None  # a tenth of the time isinstance takes
     return own or _from_players(jobs, entries, chosen)
 
 

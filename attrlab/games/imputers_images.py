@@ -112,10 +112,10 @@ def harmonic(
     residual is below `tolerance` x the spread of its kept values, and is not touched any more.
     """
     _require_images(images)
-    grid = _Grid(images)
     keep_freed_memory()
-    kept = _innermost(kept).to(images.dtype)
-    known, hole, amount = _innermost(images) * kept, 1 - kept, kept.sum((0, 1))
+    grid, empty = _Grid(images), _innermost(~kept)
+    known, hole = _innermost(images).masked_fill(empty, 0), empty.to(images.dtype)
+    amount = (1 - hole).sum((0, 1))
     start = torch.where(amount > 0, known.sum((0, 1)) / amount.clamp(min=1), baseline.flatten(2).mean(2).flatten())
     found, spare, moved = known.addcmul_(hole, start), torch.empty_like(hole), torch.empty_like(hole)
     bound = tolerance * torch.where(amount > 0, _largest(torch.sub(found, start, out=moved), spare), torch.inf)

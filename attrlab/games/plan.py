@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from attrlab.errors import InvalidInput
-from attrlab.games.entries import Asked, Entries, Fill, Write, in_succession, stretch, writer
+from attrlab.games.entries import Asked, Entries, Fill, Filled, Write, in_succession, stretch, writer
 
 
 class Jobs(Protocol):
@@ -256,7 +256,9 @@ class Selected:
 
     def filler(self, entries: Entries, chosen: Tensor, inputs: Tensor, baseline: Tensor) -> Fill | None:
         """The plan writes them, where it can."""
-        return self.plan.filler(entries, self.index[chosen], inputs, baseline) if hasattr(self.plan, "filler") else None
+        if not hasattr(self.plan, "filler"):
+            return None
+        return cast("Filled", self.plan).filler(entries, self.index[chosen], inputs, baseline)
 
 
 def _asked_by(sample: Asked, here: slice, jobs: int) -> Asked:

@@ -56,7 +56,7 @@ class Ranking:
 
     def inside(self) -> Tensor:  # (batch, players) bool
         """Positions that hold a present player."""
-        return torch.arange(self.order.shape[1], device=self.order.device) < self.count.unsqueeze(1)
+        return self.positions() < self.count.unsqueeze(1)
 
 
 def rank(

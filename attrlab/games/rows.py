@@ -10,11 +10,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from attrlab.games.entries import Entries, Fill, Keeping, Write, in_succession, stretch, writer
+from attrlab.games.entries import Entries, Fill, Filled, Keeping, Write, in_succession, stretch, writer
 from attrlab.games.game import Game
 from attrlab.games.imputers import Imputer, keep_baseline
 from attrlab.games.policy import Policy
@@ -91,8 +92,8 @@ def maker(
         return Maker(make=partial(_imputed, rows, writer(jobs, rows.entries, chosen), sample))
     entries, here = rows.entries.owner.shape[1], not sample.is_cuda
     fill: Fill | None = None
-    if here and hasattr(jobs, "filler"):  # `Filled`
-        fill = jobs.filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1))
+    if here and hasattr(jobs, "filler"):
+        fill = cast("Filled", jobs).filler(rows.entries, chosen, rows.inputs.flatten(1), rows.baseline.flatten(1))
     stretches = None
     if fill is None:
         write, stretches = writer(jobs, rows.entries, chosen), _stretches(sample, entries) if here else None

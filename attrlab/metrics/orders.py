@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from attrlab.errors import InvalidInput, NotApplicable
-from attrlab.games.curves import Curve, Mode, Order
+from attrlab.errors import NotApplicable
+from attrlab.games.curves import Curve, Mode, Order, require_options
 from attrlab.games.game import Game
 from attrlab.games.plan import Jobs, Levels, concatenate
 from attrlab.games.ranking import Ranking, rank
@@ -62,7 +62,7 @@ def mean_curve(
         Samek et al., "Evaluating the visualization of what a deep neural network has learned", 2017, section III; Petsiuk et al., "RISE",
         2018, section 4. Differs from both in ties and in that fractions are those of the row's own players.
     """
-    _require_options(order, mode, ranking, steps)
+    require_options(order, mode, ranking, steps, otherwise="one player at a time")
     known = asked(game)
     name = ("mean_curve", order, ranking, steps)
     if known.game.players == 0:
@@ -164,15 +164,3 @@ def _start_of(ranked: Ranking, counts: Tensor) -> Tensor:  # (batch, points) int
     first = torch.where(ranked.inside(), ranked.first, ranked.count.unsqueeze(1))
     start = first.gather(1, counts.clamp(max=first.shape[1] - 1))
     return torch.where(counts < ranked.count.unsqueeze(1), start, counts)
-
-
-def _require_options(order: str, mode: str, ranking: str, steps: int | None) -> None:
-    for name, got, known in (
-        ("order", order, ("morf", "lerf")),
-        ("mode", mode, ("deletion", "insertion")),
-        ("ranking", ranking, ("signed", "absolute")),
-    ):
-        if got not in known:
-            raise InvalidInput(f"{name} is {' or '.join(map(repr, known))} (got {got!r})")
-    if steps is not None and steps < 1:
-        raise InvalidInput(f"steps is a positive number, or None for one player at a time (got {steps})")

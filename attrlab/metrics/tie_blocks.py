@@ -60,18 +60,22 @@ class Tables:
         prefix = torch.cat([zobrist.new_zeros(len(zobrist), 1), zobrist.gather(1, self.order).cumsum(1)], 1)
         member = self.blocks.member
         numbers = zobrist[row.unsqueeze(1), member.clamp(min=0)].masked_fill(member < 0, 0)
-        taken = prefix[row, start][self.block] + (numbers[self.block] * self._bits(self.code)).sum(1)
+        taken = prefix[row, start][self.block] + (numbers[self.block] * self.bits(self.code)).sum(1)
         return taken if self.mode == "insertion" else zobrist.sum(1)[self.sample] - taken
 
     def keep(self, selection: Tensor) -> Tensor:
         """Compare each player's block with the job's, and put in those of its members whose bit is 1."""
         block = self.block[selection]
         taken = self.first[self.blocks.row[block]] < self.blocks.start[block].unsqueeze(1)
-        job, bit = self._bits(self.code[selection]).nonzero(as_tuple=True)
+        job, bit = self.bits(self.code[selection]).nonzero(as_tuple=True)
         taken[job, self.blocks.member[block[job], bit]] = True
         return taken if self.mode == "insertion" else ~taken
 
-    def _bits(self, code: Tensor) -> Tensor:  # (rows,) -> (rows, EXACT) int64, 0 or 1
+    def bits(
+        self,
+        code: Tensor,  # (rows,) int64
+    ) -> Tensor:  # (rows, EXACT) int64, 0 or 1
+        """Which live players of its block each code takes."""
         return code.unsqueeze(1) >> torch.arange(EXACT, device=code.device) & 1
 
 
@@ -127,8 +131,7 @@ def means(
 ) -> Tensor:  # (exact points,) float64
     """E(j) at every point inside a block that is read exactly."""
     blocks = tables.blocks
-    bits = tables.code.unsqueeze(1) >> torch.arange(EXACT, device=values.device)
-    taken = (bits & 1).sum(1)
+    taken = tables.bits(tables.code).sum(1)
     sums = values.new_zeros(len(blocks.row), EXACT + 1).index_put_((tables.block, taken), values, accumulate=True)
     sizes = torch.arange(EXACT + 1, device=values.device)
     live, size = blocks.live.unsqueeze(1), blocks.size.unsqueeze(1)

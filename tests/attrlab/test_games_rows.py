@@ -1,4 +1,4 @@
-"""However a plan's inputs are made, by the plan itself, run by run or gathered, they are the same numbers."""
+"""However a plan's inputs are made, by the plan itself, in stretches or gathered, they are the same numbers."""
 
 from __future__ import annotations
 

@@ -99,6 +99,13 @@ def test_an_image_without_kept_pixels_takes_its_baselines_mean_and_a_flat_image_
     assert harmonic(rows[:0], rows[:0], nothing[:0]).shape == rows[:0].shape
 
 
+def test_what_stands_in_a_hole_does_not_matter_not_even_that_it_is_no_number():
+    rows = images()
+    kept = holes(rows.shape, 0.3)
+    gone = torch.where(kept, rows, torch.nan)
+    assert torch.equal(harmonic(gone, torch.zeros_like(rows), kept), harmonic(rows, torch.zeros_like(rows), kept))
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 3, 4), (2, 1, 1, 5)])
 def test_filling_holes_leaves_what_it_was_given_as_it_was(shape):
     generator = torch.Generator().manual_seed(0)

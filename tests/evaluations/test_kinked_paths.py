@@ -93,6 +93,7 @@ def test_paths_from_reference_rows_are_looked_at_where_a_method_reads_them(monke
 
     monkeypatch.setattr("evaluations.scope.runs_along_a_kink", seen)
     exhaust(find_method("gradient"), AXIOMS["completeness"], tolerance=1e-9, scope="tiny")
+    assert starts
     assert all(start in ([0.0, 0.0], [1.0, 1.0]) for start in starts)
     starts.clear()
     exhaust(find_method("expected_gradients"), AXIOMS["completeness"], tolerance=1e-9, scope="tiny")
